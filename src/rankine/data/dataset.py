@@ -1,0 +1,106 @@
+"""Dataset: the three tables and what their columns mean. Immutable; outside ids only."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from rankine.data.schema import EVENT_COLUMNS, Kind, Schema, kind_of
+from rankine.errors import DataError, closest
+
+EMPTY_USERS = pl.DataFrame(schema={"user_id": pl.String})
+EMPTY_ITEMS = pl.DataFrame(schema={"item_id": pl.String})
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Users, items and events.
+
+    events: user_id, item_id, event_type (String); timestamp (Float64, Unix seconds); optional value (Float64),
+    session_id (String), `split` (String) and context columns; ordered by time where there is one, ties in the order of the file.
+    users, items: one row per id. Either may be empty: ids without a row are allowed.
+    """
+
+    events: pl.DataFrame
+    users: pl.DataFrame = field(default_factory=EMPTY_USERS.clone)
+    items: pl.DataFrame = field(default_factory=EMPTY_ITEMS.clone)
+    schema: Schema = field(default_factory=Schema)
+    name: str = "data"
+
+    @classmethod
+    def from_frames(cls, events: pl.DataFrame, users: pl.DataFrame | None = None, items: pl.DataFrame | None = None,
+                    schema: Schema | None = None, name: str = "data") -> Dataset:
+        """A dataset from frames already in our column names; kinds not given in the schema are inferred.
+
+        A missing event_type becomes `view`, or `rating` where there is a `value`. Raises DataError.
+        """
+        schema = schema or Schema()
+        if "item_id" not in events.columns:
+            raise DataError(f"events need the column `item_id`; got {events.columns}{closest('item_id', events.columns)}")
+        if "event_type" not in events.columns:
+            default = "rating" if "value" in events.columns else "view"
+            events = events.with_columns(pl.lit(default).alias("event_type"))
+        if "user_id" not in events.columns:
+            events = events.with_columns(pl.lit(None, pl.String).alias("user_id"))
+        tables = {"events": events, "users": EMPTY_USERS if users is None else users,
+                  "items": EMPTY_ITEMS if items is None else items}
+        kinds = {name: {**{c: kind_of(c, t) for c, t in frame.schema.items()}, **getattr(schema, name)}
+                 for name, frame in tables.items()}
+        kinds = {name: {c: k for c, k in kinds[name].items() if c in frame.columns} for name, frame in tables.items()}
+        tables = {name: _cast(frame, kinds[name], name) for name, frame in tables.items()}
+        if "timestamp" in tables["events"].columns:
+            tables["events"] = tables["events"].sort("timestamp", maintain_order=True)
+        for event_type in tables["events"]["event_type"].unique().to_list():
+            schema.event_type(event_type)
+        schema = replace(schema, users=kinds["users"], items=kinds["items"], events=kinds["events"])
+        return cls(tables["events"], tables["users"], tables["items"], schema, name)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether events carry a timestamp."""
+        return "timestamp" in self.events.columns
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether events carry a session_id."""
+        return "session_id" in self.events.columns
+
+    @property
+    def has_values(self) -> bool:
+        """Whether events carry a value (a rating, a play count)."""
+        return "value" in self.events.columns
+
+    def with_events(self, events: pl.DataFrame) -> Dataset:
+        """The same users, items and schema around other events."""
+        return replace(self, events=events)
+
+    def fingerprint(self) -> str:
+        """A hash of the events: equal for equal events in the same order."""
+        return fingerprint(self.events)
+
+    def describe_item(self, item_id: str) -> dict[str, object]:
+        """The row of side information of an item, empty if there is none."""
+        rows = self.items.filter(pl.col("item_id") == item_id)
+        return rows.row(0, named=True) if len(rows) else {}
+
+
+def fingerprint(events: pl.DataFrame) -> str:
+    """A hash of who met what when: tells whether two parts of the code saw the same events."""
+    columns = [c for c in EVENT_COLUMNS if c in events.columns]
+    hashes = events.select(columns).hash_rows(seed=0)
+    return hashlib.blake2b(hashes.to_numpy().tobytes(), digest_size=12).hexdigest()
+
+
+def _cast(frame: pl.DataFrame, kinds: dict[str, Kind], table: str) -> pl.DataFrame:
+    def column(name: str) -> pl.Expr:
+        expression, dtype = pl.col(name), frame.schema[name]
+        if kinds[name] is Kind.TIME and dtype.is_temporal():
+            expression = expression.cast(pl.Datetime("us")).dt.epoch("us") / 1e6
+        return expression.cast(kinds[name].dtype, strict=True).alias(name)
+
+    try:
+        return frame.with_columns([column(name) for name in kinds])
+    except pl.exceptions.InvalidOperationError as error:
+        raise DataError(f"a column of {table} does not fit its kind: {str(error).splitlines()[0]}") from None

@@ -1,0 +1,154 @@
+"""Recommender: a fitted model and its vocabularies. It speaks outside ids; it is what is saved, loaded and served."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from rankine import __version__
+from rankine.arrays import Array, Float, Int, Ragged
+from rankine.config import from_dict, to_dict
+from rankine.data.dataset import Dataset
+from rankine.errors import ConfigError, ModelError, RequestError, closest
+from rankine.features.encode import Encoder
+from rankine.features.events import EventArrays
+from rankine.features.queries import Queries
+from rankine.kernels.ranks import top_k
+from rankine.models import MODELS
+from rankine.models.base import ItemNeighbours, Model, Monitor, SolvedModel, VectorModel, no_monitor
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One place of a ranking."""
+
+    item_id: str
+    score: float
+
+
+def fit(name: str, dataset: Dataset, settings: Mapping[str, Any] | None = None, *, seed: int = 0,
+        collapse_repeats: bool = False, monitor: Monitor = no_monitor) -> Recommender:
+    """Fit the model `name` of MODELS to all events of `dataset`.
+
+    Raises ConfigError for an unknown model or setting, ModelError where the dataset lacks what the model needs.
+    """
+    encoder = Encoder.fit(dataset, collapse_repeats=collapse_repeats)
+    return fit_arrays(name, encoder, encoder.events(dataset.events), settings, seed=seed, monitor=monitor)
+
+
+def fit_arrays(name: str, encoder: Encoder, data: EventArrays, settings: Mapping[str, Any] | None = None, *,
+               seed: int = 0, monitor: Monitor = no_monitor) -> Recommender:
+    """`fit` for events that are encoded already, so that several models share the work."""
+    model = new_model(name, settings)
+    model.needs.check(data, f"`{name}`")
+    if not len(data):
+        raise ModelError(f"`{name}` got no training event with a known item and a weight other than zero")
+    if isinstance(model, SolvedModel):
+        model.solve(data, seed=seed, monitor=monitor)
+    else:
+        from rankine.models.neural import NeuralModel  # torch is loaded only for models that need it
+        from rankine.training.fit import fit as train
+
+        assert isinstance(model, NeuralModel)
+        train(model, data, seed=seed, monitor=monitor)
+    return Recommender(name, model, encoder)
+
+
+def new_model(name: str, settings: Mapping[str, Any] | None = None) -> Model:
+    """A model of MODELS with these settings, not fitted. Raises ConfigError."""
+    model_class = MODELS[name]
+    return model_class(from_dict(model_class.Config, settings or {}, name))
+
+
+class Recommender:
+    """A fitted model that answers in outside ids."""
+
+    def __init__(self, name: str, model: Model, encoder: Encoder) -> None:
+        self.name = name
+        self.model = model
+        self.encoder = encoder
+
+    def __repr__(self) -> str:
+        return f"Recommender({self.name!r}, {len(self.encoder.users):,} users, {len(self.encoder.items):,} items)"
+
+    def recommend(self, user: str | None = None, history: Sequence[str] = (), *, k: int = 10, exclude: Sequence[str] = (),
+                  exclude_history: bool = False, context: Mapping[str, Any] | None = None,
+                  timestamp: float | None = None) -> list[Ranked]:
+        """The k best items for a user, a history of item ids (oldest first), or both; unknown ids are no error.
+
+        timestamp is the moment of the request in Unix seconds. Raises RequestError for k below 1 or an unknown context column.
+        """
+        query = self.encoder.query(user=user, history=history, context=context, timestamp=timestamp)
+        hidden = [*exclude, *(history if exclude_history else ())]
+        items, scores = self.rank(query, k, hidden)
+        return [Ranked(name, float(score)) for name, score in zip(self.encoder.items.names(items), scores, strict=True)]
+
+    def rank(self, query: Queries, k: int, exclude: Sequence[str] = ()) -> tuple[Int, Float]:
+        """Rows and scores of the k best items for one encoded request, best first, ties to the lower row."""
+        if k < 1:
+            raise RequestError(f"`k` must be at least 1; got {k}")
+        rows = self.encoder.items.index(exclude) if exclude else np.empty(0, np.int32)
+        hidden = Ragged.from_rows([np.unique(rows[rows < len(self.encoder.items)])])
+        items, scores = top_k(self.model.score(query), min(k, len(self.encoder.items)), hidden)
+        found = items[0] >= 0
+        return items[0][found], scores[0][found]
+
+    def similar(self, item_id: str, k: int = 10) -> list[Ranked]:
+        """The k items closest to one, by the model's own neighbours or the cosine of its item vectors.
+
+        Raises RequestError for an unknown item, ModelError where the model has neither.
+        """
+        if item_id not in self.encoder.items:
+            raise RequestError(f"unknown item {item_id!r}{closest(item_id, self.encoder.items.ids.to_list())}")
+        row = self.encoder.items.row(item_id)
+        items, scores = _neighbours(self.model, row)
+        keep = items != row
+        items, scores = items[keep], scores[keep]
+        order = np.lexsort((items, -scores))[:k]
+        names = self.encoder.items.names(items[order])
+        return [Ranked(name, float(score)) for name, score in zip(names, scores[order], strict=True)]
+
+    def save(self, folder: Path) -> None:
+        """Write recommender.json, weights.safetensors, encoder.json and vocab/*.parquet. Nothing saved can run code."""
+        folder.mkdir(parents=True, exist_ok=True)
+        facts = {"format": FORMAT, "rankine": __version__, "model": self.name, "config": to_dict(self.model.config)}
+        (folder / "recommender.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        save_file({n: np.ascontiguousarray(a) for n, a in self.model.state().items()}, folder / "weights.safetensors")
+        self.encoder.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Recommender:
+        """The recommender that `save` wrote. Raises ConfigError for a folder that holds none."""
+        path = folder / "recommender.json"
+        if not path.is_file():
+            raise ConfigError(f"no recommender in `{folder}`: expected recommender.json")
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if facts.get("format") != FORMAT:
+            raise ConfigError(f"`{path}` has format {facts.get('format')!r}; this version reads {FORMAT}: fit and save it again")
+        model = new_model(facts["model"], facts["config"])
+        model.load_state(load_file(folder / "weights.safetensors"))
+        return cls(facts["model"], model, Encoder.load(folder))
+
+
+def can_rank_similar(model: Model) -> bool:
+    """Whether the model can tell which items are close to one."""
+    return isinstance(model, (ItemNeighbours, VectorModel))
+
+
+def _neighbours(model: Model, row: int) -> tuple[Int, Float]:
+    if isinstance(model, ItemNeighbours):
+        return model.similar(row)
+    if isinstance(model, VectorModel):
+        vectors = model.item_vectors()
+        norms = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
+        cosine: Array = (vectors @ vectors[row]) / (norms * norms[row])
+        return np.arange(len(vectors), dtype=np.int32), cosine.astype(np.float32)
+    raise ModelError(f"{model.label} knows no similar items: use a neighbourhood or a vector model")
