@@ -1,0 +1,1 @@
+"""Honest numbers: cases from a split, metrics from ranks, intervals and tests from paired resampling."""

@@ -1,0 +1,270 @@
+"""Cases: the questions of an evaluation and their answers, built from the events of a split.
+
+`next_item` asks after every event of a test session what comes next; `user_items` asks once per user for all their test items;
+`candidates` is `user_items` over a short given list; `ratings` asks for the value of each test event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+
+from rankine.arrays import Array, Int, Ragged
+from rankine.errors import DataError
+from rankine.features.encode import Encoder, codes, with_clock
+from rankine.features.events import repeats_previous
+from rankine.features.queries import Queries
+
+MAX_HISTORY = 500  # most recent events of a visitor that a query carries
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cases:
+    """B questions: queries, the item_idx of their targets (`n_items` for an item not known), what to leave out, whom they count for.
+
+    exclude: item_idx per case, ascending, taken out of the ranking; candidates: the only items ranked; values: ratings, float32 [B];
+    unit: names of the users or sessions that are resampled together, unit_idx int64 [B];
+    the rows and times of history and target events let the audit check them; counts says what was left out.
+    """
+
+    queries: Queries
+    targets: Ragged
+    unit: str
+    unit_names: pl.Series
+    unit_idx: Array
+    exclude: Ragged | None = None
+    candidates: Ragged | None = None
+    values: Array | None = None
+    history_rows: Ragged | None = None
+    history_times: Array | None = None
+    target_rows: Ragged | None = None
+    target_times: Array | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def take(self, rows: Array) -> Cases:
+        """The cases at these indices; units keep their numbers."""
+
+        def part(ragged: Ragged | None) -> Ragged | None:
+            return None if ragged is None else ragged.take(rows)
+
+        def flat(values: Array | None, like: Ragged | None) -> Array | None:
+            return None if values is None or like is None else like.with_values(values).take(rows).values
+
+        return replace(
+            self, queries=self.queries.take(rows), targets=self.targets.take(rows), unit_idx=self.unit_idx[rows],
+            exclude=part(self.exclude), candidates=part(self.candidates),
+            values=None if self.values is None else self.values[rows],
+            history_rows=part(self.history_rows), history_times=flat(self.history_times, self.history_rows),
+            target_rows=part(self.target_rows), target_times=flat(self.target_times, self.target_rows),
+        )
+
+    @property
+    def n_units(self) -> int:
+        """Number of users or sessions."""
+        return len(self.unit_names)
+
+
+def next_item(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, drop_unknown: bool = False,
+              first: bool = False) -> Cases:
+    """One case per event of a test session but the first (`first`: that one too), with what the visitor did until then.
+
+    drop_unknown leaves events of items not known in training out before anything is counted; otherwise such a target is a miss.
+    """
+    if "session_id" not in test.columns:
+        raise DataError("next_item cases need sessions: map `session_id`, or set `gap_minutes` under [sessions]")
+    log = _timeline(encoder, before, test)
+    is_target = log.test & (log.weight > 0)
+    if drop_unknown:
+        is_target &= log.item < log.n_items
+    if encoder.collapse_repeats:
+        is_target &= ~repeats_previous(log.session, log.item, log.weight > 0)
+    seen = (log.weight > 0) & (log.item < log.n_items)
+    in_session = _count_before(seen, log.session_start)
+    earlier = in_session if drop_unknown else np.arange(len(log.item)) - log.session_start
+    at = np.flatnonzero(is_target & (first | (earlier > 0)))
+    if not len(at):
+        raise DataError("no test session has two events: there is nothing to predict; test a longer period or use `user_items`")
+    queries, rows = _queries(encoder, log, at, seen, max_history=MAX_HISTORY)
+    names, unit_idx = _units(log.session_name[at])
+    return Cases(
+        queries=queries, targets=Ragged.from_lengths(log.item[at], np.ones(len(at), np.int64)), unit="session",
+        unit_names=names, unit_idx=unit_idx,
+        history_rows=queries.history.with_values(log.row[rows]), history_times=log.time[rows],
+        target_rows=Ragged.from_lengths(log.row[at], np.ones(len(at), np.int64)), target_times=log.time[at],
+        counts={"unknown_targets": int((log.item[at] == log.n_items).sum()),
+                "dropped_unknown_events": int((log.test & (log.item == log.n_items)).sum()) if drop_unknown else 0},
+    )
+
+
+def user_items(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, drop_unknown: bool = False,
+               exclude_seen: bool = True) -> Cases:
+    """One case per user with test events: all their test items against everything they did before."""
+    test = encoder_known(encoder, test) if drop_unknown else test
+    log = _timeline(encoder, before, test, by_user=True)
+    seen = (log.weight > 0) & (log.item < log.n_items)
+    is_target = log.test & (log.weight > 0)
+    if not is_target.any():
+        raise DataError("no user has a test event to predict: check the split and the event weights")
+    _, first, index = np.unique(log.visitor[is_target], return_index=True, return_inverse=True)
+    at = np.flatnonzero(is_target)[first]
+    queries, rows = _queries(encoder, log, at, seen & ~log.test)
+    exclude = queries.history if exclude_seen else None
+    targets, target_rows = _distinct_targets(index, log, is_target, len(at), exclude)
+    some = np.flatnonzero(targets.lengths > 0)  # who only met items again that are taken out has nothing to be found
+    kept = np.isin(queries.history.row_of_value(), some)
+    queries, targets, target_rows, rows = queries.take(some), targets.take(some), target_rows.take(some), rows[kept]
+    queries = replace(queries, session_len=np.zeros(len(some), np.int64))
+    exclude = queries.history if exclude_seen else None
+    names, unit_idx = _units(log.user_name[at[some]])
+    return Cases(
+        queries=queries, targets=targets, unit="user", unit_names=names, unit_idx=unit_idx,
+        exclude=None if exclude is None else _sorted_rows(exclude),
+        history_rows=queries.history.with_values(log.row[rows]), history_times=log.time[rows],
+        target_rows=target_rows.with_values(log.row[target_rows.values]), target_times=log.time[target_rows.values],
+        counts={"unknown_targets": int((targets.values == log.n_items).sum()), "users_without_new_items": len(at) - len(some)},
+    )
+
+
+def candidates(cases: Cases, encoder: Encoder, lists: Mapping[str, list[str]]) -> Cases:
+    """The same cases ranked among given negatives only. A target that its own list repeats is taken out of the list once."""
+    rows = []
+    for name, target in zip(cases.unit_names.gather(cases.unit_idx), cases.targets, strict=True):
+        if name not in lists:
+            raise DataError(f"no candidate list for user {name!r}: every test user needs one")
+        negatives = encoder.items.index(lists[name])
+        rows.append(np.concatenate([target, negatives[(negatives < len(encoder.items)) & ~np.isin(negatives, target)]]))
+    return replace(cases, candidates=Ragged.from_rows(rows), exclude=None)
+
+
+def ratings(encoder: Encoder, test: pl.DataFrame) -> Cases:
+    """One case per test event with a value."""
+    test = test.filter(pl.col("value").is_not_null(), pl.col("item_id").is_not_null())
+    users, items = encoder.users.index(test["user_id"]), encoder.items.index(test["item_id"])
+    names, unit_idx = _units(test["user_id"].fill_null("").to_numpy())
+    n = len(test)
+    queries = Queries(user_idx=users, history=Ragged.empty(n), history_weight=np.empty(0, np.float32),
+                      session_len=np.zeros(n, np.int64), timestamp=np.full(n, np.nan), n_users=len(encoder.users),
+                      n_items=len(encoder.items))
+    return Cases(queries=queries, targets=Ragged.from_lengths(items, np.ones(n, np.int64)), unit="user", unit_names=names,
+                 unit_idx=unit_idx, values=test["value"].to_numpy().astype(np.float64),
+                 counts={"unknown_targets": int((items == len(encoder.items)).sum())})
+
+
+def encoder_known(encoder: Encoder, frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows whose item the encoder knows."""
+    return frame.filter(pl.Series(encoder.items.index(frame["item_id"]) < len(encoder.items), dtype=pl.Boolean))
+
+
+@dataclass(frozen=True)
+class _Log:
+    """Earlier and test events in one line per visitor, sessions kept together; arrays [E]."""
+
+    n_items: int
+    user: Int
+    item: Int
+    weight: Array
+    time: Array
+    row: Array
+    test: Array
+    visitor: Array
+    visitor_start: Array
+    session: Int
+    session_start: Array
+    user_name: Array
+    session_name: Array
+    context: Mapping[str, Int]
+
+
+def _timeline(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, by_user: bool = False) -> _Log:
+    parts = [before.with_columns(pl.lit(False).alias("_test")), test.with_columns(pl.lit(True).alias("_test"))]
+    frame = pl.concat(parts, how="diagonal").filter(pl.col("item_id").is_not_null())
+    if "row" not in frame.columns:
+        frame = frame.with_row_index("row")
+    if "timestamp" not in frame.columns:
+        frame = frame.with_columns(pl.col("row").cast(pl.Float64).alias("timestamp"), pl.lit(True).alias("_no_time"))
+    if "session_id" not in frame.columns or by_user:
+        frame = frame.with_columns(pl.col("user_id").alias("session_id"))
+    if by_user:
+        frame = frame.filter(pl.col("user_id").is_not_null())
+    frame = frame.with_columns(
+        pl.coalesce(pl.lit("u ") + pl.col("user_id"), pl.lit("s ") + pl.col("session_id")).alias("_visitor"),
+        pl.col("timestamp").min().over("session_id").alias("_session_time"),
+    )
+    frame = frame.sort("_visitor", "_session_time", "session_id", "_test", "timestamp", "row", maintain_order=True)
+    visitor, session = codes(frame["_visitor"]), codes(frame["session_id"])
+    weights = {name: 0.0 if meaning.hides else float(meaning.weight)
+               for name in frame["event_type"].unique().to_list() for meaning in [encoder.schema.event_type(name)]}
+    clocked = frame if "_no_time" in frame.columns else with_clock(frame)
+    return _Log(
+        n_items=len(encoder.items), user=encoder.users.index(frame["user_id"]), item=encoder.items.index(frame["item_id"]),
+        weight=frame["event_type"].replace_strict(weights, return_dtype=pl.Float32).to_numpy(),
+        time=frame["timestamp"].to_numpy(), row=frame["row"].to_numpy().astype(np.int64), test=frame["_test"].to_numpy(),
+        visitor=visitor, visitor_start=_run_start(visitor), session=session, session_start=_run_start(session),
+        user_name=frame["user_id"].fill_null("").to_numpy(), session_name=frame["session_id"].to_numpy(),
+        context={name: vocab.index(clocked[name]) for name, vocab in encoder.context.items() if name in clocked.columns},
+    )
+
+
+def _queries(encoder: Encoder, log: _Log, at: Array, seen: Array, max_history: int | None = None) -> tuple[Queries, Array]:
+    """The requests made just before the events `at`, and the log rows of their history, flat."""
+    start = log.visitor_start[at] if max_history is None else np.maximum(log.visitor_start[at], at - max_history)
+    lengths = at - start
+    flat = np.arange(lengths.sum()) + np.repeat(start - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
+    case = np.repeat(np.arange(len(at)), lengths)
+    keep = seen[flat]
+    if max_history is not None:  # a visitor's sessions may overlap: what came later than the request is not its history
+        keep &= log.time[flat] <= log.time[at][case]
+    if encoder.collapse_repeats:
+        in_session = flat >= log.session_start[at][case]
+        keep &= ~(in_session & repeats_previous(log.session, log.item, seen)[flat])
+    flat, case = flat[keep], case[keep]
+    history = Ragged.from_lengths(log.item[flat], np.bincount(case, minlength=len(at)))
+    in_session = flat >= log.session_start[at][case]
+    return Queries(
+        user_idx=log.user[at], history=history, history_weight=log.weight[flat],
+        session_len=np.bincount(case, in_session, minlength=len(at)).astype(np.int64), timestamp=log.time[at],
+        n_users=len(encoder.users), n_items=len(encoder.items),
+        context={name: column[at] for name, column in log.context.items()},
+    ), flat
+
+
+def _distinct_targets(index: Array, log: _Log, is_target: Array, n_cases: int,
+                      exclude: Ragged | None) -> tuple[Ragged, Ragged]:
+    """Distinct target items per case and the log rows of their first event; items taken out of the ranking are no targets."""
+    rows = np.flatnonzero(is_target)
+    key = index.astype(np.int64) * (log.n_items + 1) + log.item[rows]
+    _, first = np.unique(key, return_index=True)
+    if exclude is not None:
+        gone = exclude.row_of_value() * (log.n_items + 1) + exclude.values
+        first = first[~np.isin(key[first], gone)]
+    lengths = np.bincount(index[first], minlength=n_cases)
+    return Ragged.from_lengths(log.item[rows[first]], lengths), Ragged.from_lengths(rows[first], lengths)
+
+
+def _units(names: Array) -> tuple[pl.Series, Array]:
+    series = pl.Series(names, dtype=pl.String)
+    distinct = series.unique(maintain_order=True)
+    return distinct, codes(series).astype(np.int64)
+
+
+def _sorted_rows(ragged: Ragged) -> Ragged:
+    order = np.lexsort((ragged.values, ragged.row_of_value()))
+    return ragged.with_values(ragged.values[order])
+
+
+def _run_start(group: Array) -> Array:
+    """Index of the first element of the run that each element belongs to."""
+    starts = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]])) if len(group) else np.empty(0, np.int64)
+    return np.repeat(starts, np.diff(np.append(starts, len(group))))
+
+
+def _count_before(marked: Array, start: Array) -> Array:
+    """Number of marked elements from `start` up to, not including, each element."""
+    total = np.concatenate([[0], np.cumsum(marked)])
+    return total[:-1] - total[start]

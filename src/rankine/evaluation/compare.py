@@ -1,0 +1,148 @@
+"""compare: is one model better than another? Paired resampling of users or sessions, and a correction for asking many times.
+
+Units are drawn with Poisson(1) weights, the same draw for all models, so that differences are paired. Intervals are percentiles of
+the resampled figures; p-values are two-sided from the resampled standard error; Holm's step-down bounds the family-wise error.
+Sources: Efron & Tibshirani 1993, ch. 13; Holm 1979.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from rankine.arrays import Array
+from rankine.errors import DataError
+from rankine.evaluation.evaluate import Evaluation
+from rankine.evaluation.metrics import MetricName
+from rankine.random import stream
+
+LEVEL = 0.05
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How much `a` is above `b`, with a 95 % interval, and whether that is told apart from nothing after Holm's correction."""
+
+    a: str
+    b: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether the corrected test tells the two apart."""
+        return self.p_holm < LEVEL
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models on one metric, best first: intervals, all pairs (the better one as `a`), and letters shared by those not told apart."""
+
+    metric: str
+    order: tuple[str, ...]
+    intervals: Mapping[str, Interval]
+    pairs: tuple[Pair, ...]
+    letters: Mapping[str, str]
+
+
+def compare(evaluations: Mapping[str, Evaluation], metric: str, *, seed: int = 0, n_resamples: int = RESAMPLES) -> Comparison:
+    """Compare models evaluated on the same cases. Raises DataError where the cases differ."""
+    _same_cases(evaluations)
+    names = list(evaluations)
+    means = {name: evaluations[name].mean(metric) for name in names}
+    draws = dict(zip(names, resample([evaluations[n] for n in names], metric, seed=seed, n_resamples=n_resamples).T, strict=True))
+    better = MetricName.parse(metric).metric.higher_is_better
+    order = sorted(names, key=lambda n: means[n], reverse=better)
+    intervals = {n: Interval(means[n], *_percentiles(draws[n])) for n in names}
+    raw = [(a, b, draws[a] - draws[b], means[a] - means[b]) for a, b in combinations(order, 2)]
+    p_values = [_p_value(difference, draw) for _, _, draw, difference in raw]
+    corrected = holm(p_values)
+    pairs = tuple(Pair(a, b, metric, difference, *_percentiles(draw), p, p_holm)
+                  for (a, b, draw, difference), p, p_holm in zip(raw, p_values, corrected, strict=True))
+    return Comparison(metric, tuple(order), intervals, pairs, letters(order, pairs))
+
+
+def resample(evaluations: Sequence[Evaluation], metric: str, *, seed: int, n_resamples: int) -> Array:
+    """Figures of the metric under resampled units, the same draw for every model, float64 [n_resamples, M]."""
+    first = evaluations[0]
+    n_units = len(first.unit_names)
+    count = np.bincount(first.unit_idx, minlength=n_units).astype(np.float64)
+    sums = np.stack([np.bincount(first.unit_idx, e.values[metric], minlength=n_units) for e in evaluations], axis=1)
+    rng, finish = stream(seed, "bootstrap"), MetricName.parse(metric).metric.finish
+    out = np.empty((n_resamples, len(evaluations)))
+    chunk = max(1, (1 << 22) // max(n_units, 1))
+    for start in range(0, n_resamples, chunk):
+        weights = rng.poisson(1.0, (min(chunk, n_resamples - start), n_units)).astype(np.float64)
+        total = np.maximum(weights @ count, 1e-12)
+        out[start : start + len(weights)] = finish((weights @ sums) / total[:, None])
+    return out
+
+
+def interval(evaluation: Evaluation, metric: str, *, seed: int = 0, n_resamples: int = RESAMPLES) -> Interval:
+    """The figure of one model with its 95 % interval."""
+    draws = resample([evaluation], metric, seed=seed, n_resamples=n_resamples)[:, 0]
+    return Interval(evaluation.mean(metric), *_percentiles(draws))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm-corrected p-values in the order given."""
+    order = np.argsort(p_values, kind="stable")
+    corrected, largest = [0.0] * len(order), 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - place) * p_values[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def letters(order: Sequence[str], pairs: Sequence[Pair]) -> dict[str, str]:
+    """Letters per model: two models share one exactly where a run of neighbours in the order holds no distinguishable pair."""
+    apart = {frozenset((p.a, p.b)) for p in pairs if p.distinguishable}
+    runs: list[tuple[int, int]] = []
+    for start in range(len(order)):
+        end = start
+        while end + 1 < len(order) and all(frozenset((order[i], order[end + 1])) not in apart for i in range(start, end + 1)):
+            end += 1
+        if not runs or end > runs[-1][1]:
+            runs.append((start, end))
+    shared = {name: "" for name in order}
+    for letter, (start, end) in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", runs, strict=False):
+        for name in order[start : end + 1]:
+            shared[name] += letter
+    return shared
+
+
+def _p_value(difference: float, draws: Array) -> float:
+    deviation = float(np.std(draws))
+    if deviation == 0:
+        return 1.0 if difference == 0 else 0.0
+    return math.erfc(abs(difference) / deviation / math.sqrt(2))
+
+
+def _percentiles(draws: Array) -> tuple[float, float]:
+    low, high = np.percentile(draws, [100 * LEVEL / 2, 100 * (1 - LEVEL / 2)])
+    return float(low), float(high)
+
+
+def _same_cases(evaluations: Mapping[str, Evaluation]) -> None:
+    first_name, first = next(iter(evaluations.items()))
+    for name, other in evaluations.items():
+        if len(other.unit_idx) != len(first.unit_idx) or not np.array_equal(other.unit_idx, first.unit_idx):
+            raise DataError(f"`{name}` and `{first_name}` were evaluated on different cases: a paired comparison needs the same")

@@ -1,0 +1,170 @@
+"""Metrics: from the ranks of the targets, or from predictions beside the truth, to one value per case.
+
+Ranks start at 1. `ranks` is Ragged [B], the rank of every target of a case; a target that can not be found has a rank above any k.
+Names are spelled `recall@20`, `rmse`, or `hr@10 optimistic` for ranks in which ties favour the model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rankine.arrays import Array, Ragged
+from rankine.errors import ConfigError, ScoreError, closest
+
+Values = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+
+def hits(ranks: Ragged, k: int) -> Values:
+    """Number of targets among the first k, per case."""
+    return _per_case(ranks, (ranks.values <= k).astype(np.float64))
+
+
+def recall(ranks: Ragged, k: int) -> Values:
+    """Share of the targets among the first k."""
+    return hits(ranks, k) / ranks.lengths
+
+
+def precision(ranks: Ragged, k: int) -> Values:
+    """Share of the first k places that hold a target."""
+    return hits(ranks, k) / k
+
+
+def hr(ranks: Ragged, k: int) -> Values:
+    """1 where any target is among the first k."""
+    return (hits(ranks, k) > 0).astype(np.float64)
+
+
+def mrr(ranks: Ragged, k: int) -> Values:
+    """1 / rank of the best placed target, 0 where none is among the first k."""
+    reciprocal = np.where(ranks.values <= k, 1.0 / ranks.values, 0.0)
+    best = np.zeros(len(ranks))
+    np.maximum.at(best, ranks.row_of_value(), reciprocal)
+    return best
+
+
+def ndcg(ranks: Ragged, k: int) -> Values:
+    """Discounted gain 1 / log2(rank + 1) of the targets among the first k, over the best reachable with as many targets."""
+    gains = np.where(ranks.values <= k, 1.0 / np.log2(ranks.values + 1.0), 0.0)
+    ideal = np.cumsum(1.0 / np.log2(np.arange(k) + 2.0))
+    return _per_case(ranks, gains) / ideal[np.minimum(ranks.lengths, k) - 1]
+
+
+def map_(ranks: Ragged, k: int) -> Values:
+    """Mean over the targets of the precision at their place, 0 for those below place k."""
+    rows = ranks.row_of_value()
+    order = np.lexsort((ranks.values, rows))
+    place = np.arange(len(order)) - ranks.offsets[:-1][rows] + 1  # how many targets stand at or above this one
+    sorted_ranks = ranks.values[order]
+    gains = np.where(sorted_ranks <= k, place / sorted_ranks, 0.0)
+    return _per_case(ranks, gains) / ranks.lengths
+
+
+def squared_error(predicted: Array, truth: Array) -> Values:
+    """(prediction - truth)^2, per row."""
+    return np.asarray((_finite(predicted) - truth) ** 2, np.float64)
+
+
+def absolute_error(predicted: Array, truth: Array) -> Values:
+    """|prediction - truth|, per row."""
+    return np.abs(_finite(predicted) - np.asarray(truth, np.float64))
+
+
+def logloss(probability: Array, label: Array) -> Values:
+    """-log of the probability given to the label that came, probabilities clipped at 1e-7; per row."""
+    p = np.clip(_finite(probability), 1e-7, 1 - 1e-7)
+    return np.asarray(-np.where(np.asarray(label) > 0.5, np.log(p), np.log1p(-p)), np.float64)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Predictions in bins of equal count: mean prediction, share of positives and rows per bin; `error` is their weighted gap."""
+
+    predicted: Values
+    observed: Values
+    count: Array
+    error: float
+
+
+def calibration(probability: Array, label: Array, n_bins: int = 10) -> Calibration:
+    """How probabilities compare with what came. Source: expected calibration error over equal-count bins."""
+    p, y = _finite(probability), np.asarray(label, np.float64)
+    bins = [b for b in np.array_split(np.argsort(p, kind="stable"), n_bins) if len(b)]
+    predicted, observed = np.array([p[b].mean() for b in bins]), np.array([y[b].mean() for b in bins])
+    count = np.array([len(b) for b in bins])
+    return Calibration(predicted, observed, count, float((np.abs(predicted - observed) * count).sum() / count.sum()))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric by name: what it is computed from, and whether more is better. `finish` turns the mean over cases into the figure."""
+
+    family: str  # "rank", "list" or "rating"
+    higher_is_better: bool
+    per_case: Callable[..., Values] | None = None
+    finish: Callable[[Array], Array] = staticmethod(lambda mean: mean)
+
+
+METRICS: dict[str, Metric] = {
+    "recall": Metric("rank", True, recall),
+    "precision": Metric("rank", True, precision),
+    "hr": Metric("rank", True, hr),
+    "mrr": Metric("rank", True, mrr),
+    "ndcg": Metric("rank", True, ndcg),
+    "map": Metric("rank", True, map_),
+    "coverage": Metric("list", True),
+    "novelty": Metric("list", True),
+    "rmse": Metric("rating", False, squared_error, np.sqrt),
+    "mae": Metric("rating", False, absolute_error),
+}
+
+
+@dataclass(frozen=True)
+class MetricName:
+    """A metric as written in a recipe: its base name, list length (0 where it has none) and tie rule."""
+
+    base: str
+    k: int = 0
+    optimistic: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> MetricName:
+        """`recall@20`, `rmse` or `hr@10 optimistic`. Raises ConfigError naming the closest metric."""
+        match = re.fullmatch(r"([a-z]+)(?:@(\d+))?( optimistic)?", text)
+        if match is None or match[1] not in METRICS:
+            raise ConfigError(f"unknown metric {text!r}{closest(text.split('@')[0], METRICS)}")
+        base, k = match[1], int(match[2] or 0)
+        if (METRICS[base].family == "rating") == bool(k):
+            expected = f"`{base}`" if k else f"`{base}@20`"
+            raise ConfigError(f"metric {text!r} should be written {expected}")
+        return cls(base, k, bool(match[3]))
+
+    @property
+    def metric(self) -> Metric:
+        """The metric behind the name."""
+        return METRICS[self.base]
+
+    def __str__(self) -> str:
+        at = f"@{self.k}" if self.k else ""
+        return f"{self.base}{at}{' optimistic' if self.optimistic else ''}"
+
+
+def novelty_of(share: Array) -> Values:
+    """Surprise of being shown an item, -log2 of its share of the training events (those without an event count as half an event)."""
+    floor = 0.5 * share[share > 0].min(initial=1.0)
+    return np.asarray(-np.log2(np.maximum(share, floor)), np.float64)
+
+
+
+def _per_case(ranks: Ragged, gains: Values) -> Values:
+    return np.bincount(ranks.row_of_value(), gains, minlength=len(ranks))
+
+
+def _finite(predicted: Array) -> Values:
+    values = np.asarray(predicted, np.float64)
+    if not np.isfinite(values).all():
+        raise ScoreError(f"{int((~np.isfinite(values)).sum())} of {len(values)} predictions are NaN or infinite")
+    return values

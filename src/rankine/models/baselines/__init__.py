@@ -1,0 +1,1 @@
+"""Counting models that every comparison contains."""

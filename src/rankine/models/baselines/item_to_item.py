@@ -1,0 +1,72 @@
+"""Item to item: who took this also took that.
+
+s_j = sum over the visitor's items i of sim(i, j), with N_ij the baskets (users, anonymous sessions) that hold both:
+cosine N_ij / (sqrt(N_i N_j) + shrink); conditional N_ij / (N_i N_j^exponent);
+excess (N_ij - E_ij) / sqrt(E_ij), E_ij = sum over baskets c of i of 1 - (1 - P_j)^|c|: what heavy buyers give by chance.
+Sources: Linden, Smith, York 2003; Smith & Linden 2017.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rankine import config as settings
+from rankine.arrays import CSR, Array, Float, Int
+from rankine.features.events import EventArrays
+from rankine.features.queries import Queries
+from rankine.kernels.cocounts import score_items, similarities
+from rankine.kernels.sparse import transpose
+from rankine.models.base import ItemNeighbours, Monitor, SolvedModel, Source, no_monitor
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemToItemConfig:
+    """neighbours: how many are kept per item (0 = all); min_support: baskets that a pair must share;
+    last: how many of the latest items speak (0 = all)."""
+
+    similarity: Literal["cosine", "conditional", "excess"] = "cosine"
+    neighbours: int = 100
+    min_support: int = 2
+    shrink: float = 0.0
+    exponent: float = 0.5
+    last: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("neighbours", "shrink", "exponent", "last"):
+            settings.require(self, name, at_least=0)
+        settings.require(self, "min_support", at_least=1)
+
+
+class ItemToItem(ItemNeighbours, SolvedModel):
+    """Sums of similarities to what the visitor took; negative excess counts as none."""
+
+    Config = ItemToItemConfig
+    config: ItemToItemConfig
+    label = "Item to item"
+    summary = "taken by the same visitors"
+    mark = 4
+    baseline = "neighbourhood"
+    source = Source.TOGETHER
+    fitted = ("neighbours",)
+
+    neighbours: CSR
+
+    def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
+        found = similarities(
+            transpose(data.baskets), measure=self.config.similarity, keep=self.config.neighbours,
+            min_support=self.config.min_support, shrink=self.config.shrink, exponent=self.config.exponent,
+        )  # fmt: skip
+        self.neighbours = CSR(found.indptr, found.indices, np.maximum(found.data, 0), found.n_columns)
+
+    def score_all(self, queries: Queries) -> Float:
+        history = queries.history.tail(self.config.last) if self.config.last else queries.history
+        return score_items(self.neighbours, history)
+
+    def evidence(self, queries: Queries) -> Array:
+        return np.asarray(queries.history.lengths > 0)
+
+    def similar(self, item_idx: int) -> tuple[Int, Float]:
+        return self.neighbours.row(item_idx)

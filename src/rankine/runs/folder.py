@@ -1,0 +1,156 @@
+"""The run folder: what an experiment leaves behind, and what a service starts from.
+
+recipe.toml  environment.json  metrics.json  per_unit.parquet  report.html  run.json  rejects.jsonl (where rows were rejected)
+models/NAME/  items.parquet  visitors.parquet
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from rankine.config import to_dict
+from rankine.data.schema import Schema
+from rankine.errors import ConfigError
+from rankine.evaluation.compare import Comparison
+from rankine.evaluation.report import write as write_report
+from rankine.features.encode import Encoder
+from rankine.pipeline import Pipeline
+from rankine.progress import track
+from rankine.recommender import Recommender, fit_arrays
+from rankine.runs.catalogue import catalogue, visitors
+from rankine.runs.experiment import Experiment, run_experiment
+from rankine.runs.recipe import Recipe, model_name
+from rankine.runs.results import compare_models, per_unit, results, versions
+from rankine.runs.source import open_source
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read back from its folder."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """The run in a folder. Raises ConfigError for a folder that is none."""
+        path = Path(folder)
+        if not (path / "run.json").is_file():
+            raise ConfigError(f"`{path}` is no run folder (no run.json): make one with `rankine run RECIPE`")
+        return cls(path)
+
+    @property
+    def name(self) -> str:
+        """The name of its recipe."""
+        return str(self._facts["name"])
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        return facts
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json."""
+        found: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        return found
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of the data that the run saw."""
+        return Schema.from_dict(self._facts["schema"])
+
+    def recommenders(self) -> list[Recommender]:
+        """The saved models, best first."""
+        return [Recommender.load(self.folder / "models" / folder) for folder in self._facts["chain"]]
+
+    def pipeline(self) -> Pipeline:
+        """The chain that answers requests."""
+        return Pipeline(self.recommenders(), pl.read_parquet(self.folder / "items.parquet"))
+
+    def visitors(self) -> pl.DataFrame:
+        """Histories of known users: user_id, items, weights, last_time, hidden."""
+        return pl.read_parquet(self.folder / "visitors.parquet")
+
+
+def run(recipe: Recipe, recipe_text: str, *, root: Path | None = None, out: Path | None = None, command: str = "") -> Run:
+    """Run a recipe and leave a run folder, by default runs/NAME; a folder of that name becomes NAME.previous.
+
+    The folder appears whole or not at all. Raises RankineError.
+    """
+    target = out or Path("runs") / recipe.name
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        source = open_source(recipe, root, partial / "rejects.jsonl")
+        experiment = run_experiment(recipe, source)
+        comparison = compare_models(experiment)
+        (partial / "recipe.toml").write_text(recipe_text, encoding="utf-8")
+        write_results(partial, experiment, comparison, command)
+        write_models(partial, experiment, comparison)
+    except BaseException:
+        keep_rejects(partial, target)
+        raise
+    replace_folder(partial, target)
+    return Run.open(target)
+
+
+def write_results(folder: Path, experiment: Experiment, comparison: Comparison, command: str) -> None:
+    """metrics.json, environment.json, per_unit.parquet and report.html."""
+    found = results(experiment, comparison, command)
+    _write_json(folder / "metrics.json", found)
+    _write_json(folder / "environment.json", environment())
+    per_unit(experiment).write_parquet(folder / "per_unit.parquet")
+    write_report(found, folder / "report.html")
+
+
+def write_models(folder: Path, experiment: Experiment, comparison: Comparison) -> None:
+    """The models fitted once more, to all events, with the settings that the comparison kept; and what a service needs besides."""
+    recipe, dataset = experiment.recipe, experiment.source.dataset
+    encoder = Encoder.fit(dataset, collapse_repeats=recipe.sessions.collapse_repeats)
+    data = encoder.events(dataset.events)
+    folders = []
+    for key in track(comparison.order, "fitting to all events"):
+        fitted = fit_arrays(model_name(key), encoder, data, experiment.models[key].settings, seed=recipe.seed)
+        folders.append(key.replace(" ", "-"))
+        fitted.save(folder / "models" / folders[-1])
+    catalogue(dataset).write_parquet(folder / "items.parquet")
+    visitors(dataset, encoder).write_parquet(folder / "visitors.parquet")
+    _write_json(folder / "run.json", {"name": recipe.name, "chain": folders, "schema": to_dict(dataset.schema)})
+
+
+def environment() -> dict[str, Any]:
+    """Where the figures were reached."""
+    return {"versions": versions(), "cores": os.cpu_count(), "machine": platform.machine(), "system": platform.system()}
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Put a finished folder in its place; what stood there becomes NAME.previous. Refuses a folder that is no run."""
+    if target.exists():
+        if not (target / "run.json").is_file():
+            raise ConfigError(f"`{target}` exists and is no run folder: choose another name with --out")
+        previous = target.with_name(target.name + ".previous")
+        shutil.rmtree(previous, ignore_errors=True)
+        target.rename(previous)
+    new.rename(target)
+
+
+def keep_rejects(partial: Path, target: Path) -> None:
+    """After a failure keep the rejected rows beside the run that was not made."""
+    rejects = partial / "rejects.jsonl"
+    if rejects.is_file():
+        rejects.replace(target.with_name(target.name + ".rejects.jsonl"))
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, allow_nan=False), encoding="utf-8")

@@ -1,0 +1,148 @@
+"""Recipes: an experiment in at most 15 lines of TOML, and the figures it is expected to reach."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from rankine.config import from_dict, read_toml, require
+from rankine.data.split import SplitConfig
+from rankine.errors import ConfigError, closest
+from rankine.evaluation.metrics import MetricName
+from rankine.models import MODELS
+
+Protocol = Literal["next_item", "user_items", "candidates", "ratings"]
+DEFAULT_METRICS = {
+    "next_item": ("recall@20", "ndcg@20", "mrr@20", "coverage@20", "novelty@20"),
+    "user_items": ("recall@20", "ndcg@20", "map@20", "coverage@20", "novelty@20"),
+    "candidates": ("hr@10", "ndcg@10"),
+    "ratings": ("rmse", "mae"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionsConfig:
+    """How events become sessions: the idle gap that ends one where the data has no session_id, and what is left out."""
+
+    gap_minutes: float | None = None
+    collapse_repeats: bool = False
+    min_length: int = 1
+    min_support: int = 1
+    iterate: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidatesConfig:
+    """A table of candidate lists: its file and the columns that hold the user and the list of negative items."""
+
+    file: str
+    user: str = "user_id"
+    negatives: str = "negatives"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What is asked, of which metrics, the first of them deciding.
+
+    unknown_targets: `miss` counts a target not known in training against every model, `drop` leaves it out before counting;
+    first: next_item also asks for the first event of a session.
+    """
+
+    protocol: Protocol = "next_item"
+    metrics: tuple[str, ...] = ()
+    exclude_seen: bool = True
+    unknown_targets: Literal["miss", "drop"] = "miss"
+    first: bool = False
+    candidates: CandidatesConfig | None = None
+    max_cases: int | None = None
+
+    def __post_init__(self) -> None:
+        require(self, "max_cases", at_least=1)
+        for metric in self.metrics:
+            MetricName.parse(metric)
+        if (self.protocol == "candidates") != (self.candidates is not None):
+            raise ConfigError("the protocol `candidates` and the table [evaluate.candidates] go together")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics, or the usual ones of the protocol."""
+        return self.metrics or DEFAULT_METRICS[self.protocol]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """A published figure: reached within the tolerance, or (`or_better`) on the good side of it."""
+
+    model: str
+    metric: str
+    value: float
+    tolerance: float
+    source: str
+    or_better: bool = False
+
+    def ok(self, reached: float) -> bool:
+        """Whether a figure counts as reached."""
+        gap = reached - self.value
+        if not MetricName.parse(self.metric).metric.higher_is_better:
+            gap = -gap
+        return gap >= -self.tolerance and (self.or_better or gap <= self.tolerance)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Data, split, question and models. A model's key is its name in MODELS, plus a word where a recipe has several variants."""
+
+    name: str
+    data: Mapping[str, Any]
+    models: Mapping[str, Mapping[str, Any]]
+    title: str = ""
+    seed: int = 42
+    sessions: SessionsConfig = field(default_factory=SessionsConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    expect: tuple[Expectation, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise ConfigError(f"recipe `{self.name}` names no model: add a table [models] such as `popularity = {{}}`")
+        for key, values in self.models.items():
+            from_dict(MODELS[model_name(key)].Config, values, f"`{key}` under [models]")
+        for expected in self.expect:
+            if expected.model not in self.models:
+                raise ConfigError(f"[expect] names the model `{expected.model}`{closest(expected.model, self.models)}")
+            if expected.metric not in self.evaluate.names:
+                raise ConfigError(f"[expect] names the metric `{expected.metric}`{closest(expected.metric, self.evaluate.names)}")
+
+
+def model_name(key: str) -> str:
+    """The name in MODELS of a recipe's model key: `vsknn` of `vsknn wide`."""
+    return key.split(" ")[0]
+
+
+def load(source: str | Path) -> Recipe:
+    """The recipe in a file, or one that ships with Rankine by its name. Raises ConfigError."""
+    path = find(source)
+    return from_dict(Recipe, {"name": path.stem, **read_toml(path)}, f"recipe {path.name}")
+
+
+def find(source: str | Path) -> Path:
+    """The file of a recipe: a path, or the name of one that ships with Rankine."""
+    path = Path(source)
+    if path.suffix == ".toml":
+        return path
+    shipped = {p.stem: p for p in shipped_recipes()}
+    if str(source) not in shipped:
+        raise ConfigError(f"no recipe `{source}`{closest(str(source), shipped)} A file needs its ending .toml")
+    return shipped[str(source)]
+
+
+def shipped_recipes() -> list[Path]:
+    """The recipe files that ship with Rankine: beside the sources, or in the installed share folder."""
+    folders = (Path(__file__).resolve().parents[3] / "recipes", Path(sys.prefix) / "share" / "rankine" / "recipes")
+    for folder in folders:
+        if folder.is_dir():
+            return sorted(folder.glob("*.toml"))
+    return []
