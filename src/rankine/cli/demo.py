@@ -35,11 +35,12 @@ def visits(made: Run) -> dict[str, Request]:
     table = made.visitors().filter(made.visitors()["items"].list.len() >= 10)
     row: dict[str, Any] = table.sort("last_time", "user_id", descending=[True, False]).row(0, named=True)
     pipeline, now = made.pipeline(), row["last_time"]
-    session = row["items"][-2:]
+    session = list(dict.fromkeys(row["items"]))[-2:]
     titles = " and ".join(pipeline.title(item) for item in session)
     known = Request(user=row["user_id"], history=row["items"], weights=row["weights"], session_len=0, timestamp=now, k=5)
     return {
         f"Known user {row['user_id']}, who took {len(row['items'])} items before": known,
         "New user, nothing known but a phone in the evening": Request(user="new", context={"device": "phone", "hour": 20}, k=5),
-        f"Anonymous session that saw {titles}": Request(history=session, context={"device": "laptop"}, timestamp=now, k=5),
+        f"Anonymous session that saw {titles}": Request(history=session, context={"device": "laptop"}, timestamp=now, k=5,
+                                                           exclude_history=True),
     }

@@ -8,20 +8,36 @@ from typing import Annotated
 import typer
 
 from rankine.cli.show import console
+from rankine.errors import ConfigError
 from rankine.runs import Run
 
 
 def serve_command(
     run: Annotated[Path, typer.Argument(help="The run folder.")],
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
-    log: Annotated[Path | None, typer.Option(help="The event log; default RUN/events.sqlite.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    log_path: Annotated[Path | None, typer.Option(help="The event log; default beside the run folder, RUN.events.sqlite.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="name=value for any other setting of docs/settings.md.")] = None,
 ) -> None:
     """Answer over HTTP: events in, rankings out."""
     from rankine.serving import Settings, serve
 
     opened = Run.open(run)
-    given = {"host": host, "port": port, "log_path": str(log or opened.folder / "events.sqlite")}
-    settings = Settings.from_env(**{name: value for name, value in given.items() if value is not None})
-    console.print(f"Serving {opened.name} on http://{settings.host}:{settings.port} (events in {settings.log_path})")
-    serve(opened.pipeline(), opened.schema, opened.visitors(), settings, opened.name)
+    flags = {**dict(_setting(text) for text in set_ or []), "host": host, "port": port,
+             "log_path": str(log_path or opened.folder.with_name(opened.folder.name + ".events.sqlite"))}
+    settings = Settings.read(flags)
+    serve(opened.pipeline(), opened.schema, opened.visitors(), settings, opened.name,
+          announce=lambda url: console.print(f"Serving {opened.name} on {url}, events in {settings.log_path}"))
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """name=value as typed; numbers become numbers."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set expects name=value; got {text!r}")
+    for number in (int, float):
+        try:
+            return name, number(value)
+        except ValueError:
+            continue
+    return name, value

@@ -14,6 +14,8 @@ from rankine.pipeline import Answer
 from rankine.runs import Run
 
 console = Console(highlight=False, soft_wrap=True)
+if not console.is_terminal:
+    console.width = 200  # a file or a pipe has no width to respect
 
 
 def data_root(given: Path | None) -> Path | None:

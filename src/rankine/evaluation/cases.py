@@ -25,7 +25,7 @@ MAX_HISTORY = 500  # most recent events of a visitor that a query carries
 class Cases:
     """B questions: queries, the item_idx of their targets (`n_items` for an item not known), what to leave out, whom they count for.
 
-    exclude: item_idx per case, ascending, taken out of the ranking; candidates: the only items ranked; values: ratings, float32 [B];
+    exclude: item_idx per case, ascending, taken out of the ranking; candidates: the only items ranked; values: ratings, float64 [B];
     unit: names of the users or sessions that are resampled together, unit_idx int64 [B];
     the rows and times of history and target events let the audit check them; counts says what was left out.
     """
@@ -79,15 +79,12 @@ def next_item(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, dro
     if "session_id" not in test.columns:
         raise DataError("next_item cases need sessions: map `session_id`, or set `gap_minutes` under [sessions]")
     log = _timeline(encoder, before, test)
-    is_target = log.test & (log.weight > 0)
-    if drop_unknown:
-        is_target &= log.item < log.n_items
-    if encoder.collapse_repeats:
-        is_target &= ~repeats_previous(log.session, log.item, log.weight > 0)
     seen = (log.weight > 0) & (log.item < log.n_items)
-    in_session = _count_before(seen, log.session_start)
-    earlier = in_session if drop_unknown else np.arange(len(log.item)) - log.session_start
-    at = np.flatnonzero(is_target & (first | (earlier > 0)))
+    considered = seen if drop_unknown else log.weight > 0
+    is_target = log.test & considered
+    if encoder.collapse_repeats:
+        is_target &= ~repeats_previous(log.session, log.item_code, considered)
+    at = np.flatnonzero(is_target & (first | (_count_before(considered, log.session_start) > 0)))
     if not len(at):
         raise DataError("no test session has two events: there is nothing to predict; test a longer period or use `user_items`")
     queries, rows = _queries(encoder, log, at, seen, max_history=MAX_HISTORY)
@@ -95,8 +92,8 @@ def next_item(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, dro
     return Cases(
         queries=queries, targets=Ragged.from_lengths(log.item[at], np.ones(len(at), np.int64)), unit="session",
         unit_names=names, unit_idx=unit_idx,
-        history_rows=queries.history.with_values(log.row[rows]), history_times=log.time[rows],
-        target_rows=Ragged.from_lengths(log.row[at], np.ones(len(at), np.int64)), target_times=log.time[at],
+        history_rows=queries.history.with_values(log.row[rows]), history_times=log.times_of(rows),
+        target_rows=Ragged.from_lengths(log.row[at], np.ones(len(at), np.int64)), target_times=log.times_of(at),
         counts={"unknown_targets": int((log.item[at] == log.n_items).sum()),
                 "dropped_unknown_events": int((log.test & (log.item == log.n_items)).sum()) if drop_unknown else 0},
     )
@@ -105,7 +102,9 @@ def next_item(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, dro
 def user_items(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, drop_unknown: bool = False,
                exclude_seen: bool = True) -> Cases:
     """One case per user with test events: all their test items against everything they did before."""
+    n_all = len(test)
     test = encoder_known(encoder, test) if drop_unknown else test
+    n_dropped = n_all - len(test)
     log = _timeline(encoder, before, test, by_user=True)
     seen = (log.weight > 0) & (log.item < log.n_items)
     is_target = log.test & (log.weight > 0)
@@ -117,6 +116,8 @@ def user_items(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, dr
     exclude = queries.history if exclude_seen else None
     targets, target_rows = _distinct_targets(index, log, is_target, len(at), exclude)
     some = np.flatnonzero(targets.lengths > 0)  # who only met items again that are taken out has nothing to be found
+    if not len(some):
+        raise DataError(f"each of {len(at)} test users met only items of their past again: set `exclude_seen` to false")
     kept = np.isin(queries.history.row_of_value(), some)
     queries, targets, target_rows, rows = queries.take(some), targets.take(some), target_rows.take(some), rows[kept]
     queries = replace(queries, session_len=np.zeros(len(some), np.int64))
@@ -125,26 +126,43 @@ def user_items(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, dr
     return Cases(
         queries=queries, targets=targets, unit="user", unit_names=names, unit_idx=unit_idx,
         exclude=None if exclude is None else _sorted_rows(exclude),
-        history_rows=queries.history.with_values(log.row[rows]), history_times=log.time[rows],
-        target_rows=target_rows.with_values(log.row[target_rows.values]), target_times=log.time[target_rows.values],
-        counts={"unknown_targets": int((targets.values == log.n_items).sum()), "users_without_new_items": len(at) - len(some)},
+        history_rows=queries.history.with_values(log.row[rows]), history_times=log.times_of(rows),
+        target_rows=target_rows.with_values(log.row[target_rows.values]), target_times=log.times_of(target_rows.values),
+        counts={"unknown_targets": int((targets.values == log.n_items).sum()), "users_without_new_items": len(at) - len(some),
+                "dropped_unknown_events": n_dropped},
     )
 
 
-def candidates(cases: Cases, encoder: Encoder, lists: Mapping[str, list[str]]) -> Cases:
-    """The same cases ranked among given negatives only. A target that its own list repeats is taken out of the list once."""
-    rows = []
-    for name, target in zip(cases.unit_names.gather(cases.unit_idx), cases.targets, strict=True):
-        if name not in lists:
-            raise DataError(f"no candidate list for user {name!r}: every test user needs one")
-        negatives = encoder.items.index(lists[name])
-        rows.append(np.concatenate([target, negatives[(negatives < len(encoder.items)) & ~np.isin(negatives, target)]]))
-    return replace(cases, candidates=Ragged.from_rows(rows), exclude=None)
+def candidates(cases: Cases, encoder: Encoder, lists: pl.DataFrame) -> Cases:
+    """The same cases ranked among given negatives only: `lists` has the columns user_id and negatives (List of item ids).
+
+    Where a list repeats a target of its own case, that entry is no negative and is left out. Raises DataError for a user without a list.
+    """
+    if (cases.targets.lengths != 1).any():
+        raise DataError("candidate lists are for one target per user: leave out all but one test event of each user")
+    users = pl.DataFrame({"user_id": cases.unit_names.gather(cases.unit_idx), "case": np.arange(len(cases))})
+    joined = users.join(lists.select(pl.col("user_id", "negatives")), on="user_id", how="left", maintain_order="left")
+    if joined["negatives"].null_count():
+        missing = joined.filter(pl.col("negatives").is_null())["user_id"][0]
+        raise DataError(f"no candidate list for user {missing!r}: every test user needs one")
+    long = joined.select("case", "negatives").explode("negatives")
+    case, item = long["case"].to_numpy(), encoder.items.index(long["negatives"])
+    own = cases.targets.row_of_value() * (len(encoder.items) + 1) + cases.targets.values
+    keep = (item < len(encoder.items)) & ~np.isin(case * (len(encoder.items) + 1) + item, own)
+    case = np.concatenate([cases.targets.row_of_value(), case[keep]])
+    item = np.concatenate([cases.targets.values, item[keep]])
+    order = np.argsort(case, kind="stable")  # the target stays first
+    rows = Ragged.from_lengths(item[order], np.bincount(case, minlength=len(cases)))
+    return replace(cases, candidates=rows, exclude=None)
 
 
 def ratings(encoder: Encoder, test: pl.DataFrame) -> Cases:
     """One case per test event with a value."""
-    test = test.filter(pl.col("value").is_not_null(), pl.col("item_id").is_not_null())
+    if "value" not in test.columns:
+        raise DataError("ratings cases need a `value` per event: map the rating column to `value`")
+    test = test.filter(pl.col("value").is_finite().fill_null(False), pl.col("item_id").is_not_null())
+    if not len(test):
+        raise DataError("no test event has a `value` to predict: check the split and the rating column")
     users, items = encoder.users.index(test["user_id"]), encoder.items.index(test["item_id"])
     names, unit_idx = _units(test["user_id"].fill_null("").to_numpy())
     n = len(test)
@@ -168,7 +186,9 @@ class _Log:
     n_items: int
     user: Int
     item: Int
+    item_code: Int  # a number per outside id: two items that are not known are still two
     weight: Array
+    timed: bool  # else `time` is the order of the rows
     time: Array
     row: Array
     test: Array
@@ -180,18 +200,25 @@ class _Log:
     session_name: Array
     context: Mapping[str, Int]
 
+    def times_of(self, rows: Array) -> Array | None:
+        """Times of these rows, None where the log has none."""
+        return self.time[rows] if self.timed else None
+
 
 def _timeline(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, by_user: bool = False) -> _Log:
     parts = [before.with_columns(pl.lit(False).alias("_test")), test.with_columns(pl.lit(True).alias("_test"))]
     frame = pl.concat(parts, how="diagonal").filter(pl.col("item_id").is_not_null())
     if "row" not in frame.columns:
         frame = frame.with_row_index("row")
-    if "timestamp" not in frame.columns:
-        frame = frame.with_columns(pl.col("row").cast(pl.Float64).alias("timestamp"), pl.lit(True).alias("_no_time"))
+    timed = "timestamp" in frame.columns
+    order = pl.col("row").cast(pl.Float64).alias("timestamp")
+    frame = with_clock(frame) if timed else frame.with_columns(order)
     if "session_id" not in frame.columns or by_user:
         frame = frame.with_columns(pl.col("user_id").alias("session_id"))
     if by_user:
         frame = frame.filter(pl.col("user_id").is_not_null())
+    alone = pl.lit("alone ") + pl.col("row").cast(pl.String)  # an event without a session
+    frame = frame.with_columns(pl.coalesce("session_id", alone).alias("session_id"))
     frame = frame.with_columns(
         pl.coalesce(pl.lit("u ") + pl.col("user_id"), pl.lit("s ") + pl.col("session_id")).alias("_visitor"),
         pl.col("timestamp").min().over("session_id").alias("_session_time"),
@@ -200,14 +227,16 @@ def _timeline(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, by_use
     visitor, session = codes(frame["_visitor"]), codes(frame["session_id"])
     weights = {name: 0.0 if meaning.hides else float(meaning.weight)
                for name in frame["event_type"].unique().to_list() for meaning in [encoder.schema.event_type(name)]}
-    clocked = frame if "_no_time" in frame.columns else with_clock(frame)
+    visitor_start = _run_start(visitor)
     return _Log(
         n_items=len(encoder.items), user=encoder.users.index(frame["user_id"]), item=encoder.items.index(frame["item_id"]),
+        item_code=codes(frame["item_id"]), timed=timed,
         weight=frame["event_type"].replace_strict(weights, return_dtype=pl.Float32).to_numpy(),
         time=frame["timestamp"].to_numpy(), row=frame["row"].to_numpy().astype(np.int64), test=frame["_test"].to_numpy(),
-        visitor=visitor, visitor_start=_run_start(visitor), session=session, session_start=_run_start(session),
+        visitor=visitor, visitor_start=visitor_start, session=session,
+        session_start=np.maximum(_run_start(session), visitor_start),
         user_name=frame["user_id"].fill_null("").to_numpy(), session_name=frame["session_id"].to_numpy(),
-        context={name: vocab.index(clocked[name]) for name, vocab in encoder.context.items() if name in clocked.columns},
+        context={name: vocab.index(frame[name]) for name, vocab in encoder.context.items() if name in frame.columns},
     )
 
 
@@ -228,7 +257,8 @@ def _queries(encoder: Encoder, log: _Log, at: Array, seen: Array, max_history: i
     in_session = flat >= log.session_start[at][case]
     return Queries(
         user_idx=log.user[at], history=history, history_weight=log.weight[flat],
-        session_len=np.bincount(case, in_session, minlength=len(at)).astype(np.int64), timestamp=log.time[at],
+        session_len=np.bincount(case, in_session, minlength=len(at)).astype(np.int64),
+        timestamp=log.time[at] if log.timed else np.full(len(at), np.nan),
         n_users=len(encoder.users), n_items=len(encoder.items),
         context={name: column[at] for name, column in log.context.items()},
     ), flat
@@ -238,11 +268,10 @@ def _distinct_targets(index: Array, log: _Log, is_target: Array, n_cases: int,
                       exclude: Ragged | None) -> tuple[Ragged, Ragged]:
     """Distinct target items per case and the log rows of their first event; items taken out of the ranking are no targets."""
     rows = np.flatnonzero(is_target)
-    key = index.astype(np.int64) * (log.n_items + 1) + log.item[rows]
-    _, first = np.unique(key, return_index=True)
+    _, first = np.unique(index.astype(np.int64) * len(log.item) + log.item_code[rows], return_index=True)
     if exclude is not None:
         gone = exclude.row_of_value() * (log.n_items + 1) + exclude.values
-        first = first[~np.isin(key[first], gone)]
+        first = first[~np.isin(index[first] * (log.n_items + 1) + log.item[rows[first]], gone)]
     lengths = np.bincount(index[first], minlength=n_cases)
     return Ragged.from_lengths(log.item[rows[first]], lengths), Ragged.from_lengths(rows[first], lengths)
 

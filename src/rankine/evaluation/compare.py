@@ -15,7 +15,7 @@ from itertools import combinations
 import numpy as np
 
 from rankine.arrays import Array
-from rankine.errors import DataError
+from rankine.errors import ConfigError, DataError, closest
 from rankine.evaluation.evaluate import Evaluation
 from rankine.evaluation.metrics import MetricName
 from rankine.random import stream
@@ -64,8 +64,11 @@ class Comparison:
 
 
 def compare(evaluations: Mapping[str, Evaluation], metric: str, *, seed: int = 0, n_resamples: int = RESAMPLES) -> Comparison:
-    """Compare models evaluated on the same cases. Raises DataError where the cases differ."""
+    """Compare models evaluated on the same cases. Raises DataError where the cases differ, ConfigError for a metric without cases."""
     _same_cases(evaluations)
+    for name, evaluation in evaluations.items():
+        if metric not in evaluation.values:
+            raise ConfigError(f"`{metric}` has no value per case for `{name}`{closest(metric, evaluation.values)}: compare on one that has")
     names = list(evaluations)
     means = {name: evaluations[name].mean(metric) for name in names}
     draws = dict(zip(names, resample([evaluations[n] for n in names], metric, seed=seed, n_resamples=n_resamples).T, strict=True))
@@ -144,5 +147,5 @@ def _percentiles(draws: Array) -> tuple[float, float]:
 def _same_cases(evaluations: Mapping[str, Evaluation]) -> None:
     first_name, first = next(iter(evaluations.items()))
     for name, other in evaluations.items():
-        if len(other.unit_idx) != len(first.unit_idx) or not np.array_equal(other.unit_idx, first.unit_idx):
+        if not np.array_equal(other.unit_idx, first.unit_idx) or not other.unit_names.equals(first.unit_names):
             raise DataError(f"`{name}` and `{first_name}` were evaluated on different cases: a paired comparison needs the same")

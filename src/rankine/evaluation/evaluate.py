@@ -18,6 +18,7 @@ from rankine.kernels.ranks import all_finite, target_ranks, top_k
 from rankine.progress import track
 
 BLOCK_VALUES = 1 << 24  # scores held at a time: 64 MiB
+UNRANKED = np.iinfo(np.int64).max  # the rank of an item that is not known: below any list, however short the catalogue
 Score = Callable[[Queries], Float]
 
 
@@ -64,7 +65,7 @@ def evaluate_ranking(score: Score, cases: Cases, metrics: Sequence[str], item_co
     block = max(1, BLOCK_VALUES // max(cases.queries.n_items, 1))
     for rows, queries in track(list(cases.queries.blocks(block)), description):
         scores = score(queries)
-        check_finite(scores, description)
+        check_scores(scores, queries, description, first_case=rows.start)
         exclude = _none(len(queries)) if cases.exclude is None else cases.exclude.take(rows)
         if cases.candidates is None:
             for rule in rules:
@@ -74,7 +75,8 @@ def evaluate_ranking(score: Score, cases: Cases, metrics: Sequence[str], item_co
             for rule in rules:
                 ranks[rule].append(_candidate_ranks(scores, cases.candidates.take(rows), optimistic=rule))
     seconds = time.perf_counter() - start
-    ragged = {rule: cases.targets.with_values(np.concatenate(parts)) for rule, parts in ranks.items()}
+    known = cases.targets.values < cases.queries.n_items
+    ragged = {rule: cases.targets.with_values(np.where(known, np.concatenate(parts), UNRANKED)) for rule, parts in ranks.items()}
     values = {str(n): n.metric.per_case(ragged[n.optimistic], n.k) for n in names if n.metric.per_case}
     lists = np.concatenate(shown) if shown else None
     per_list = [n for n in names if n.metric.family == "list"]
@@ -123,12 +125,15 @@ def pool(parts: Sequence[Evaluation]) -> Evaluation:
     )
 
 
-def check_finite(scores: Float, description: str) -> None:
-    """Raise ScoreError if a score is NaN or infinite."""
+def check_scores(scores: Float, queries: Queries, description: str, first_case: int = 0) -> None:
+    """Raise ScoreError unless there is one finite score per request and item."""
+    if scores.shape != (len(queries), queries.n_items):
+        raise ScoreError(f"{description}: expected scores [{len(queries)}, {queries.n_items}]; got {list(scores.shape)}")
     if not all_finite(scores):
         bad = ~np.isfinite(scores)
         row, item = np.argwhere(bad)[0]
-        raise ScoreError(f"{description}: {int(bad.sum())} scores are NaN or infinite, the first for case {row}, item row {item}")
+        raise ScoreError(f"{description}: {int(bad.sum())} scores are NaN or infinite, the first for case {first_case + row}, "
+                         f"item row {item}")
 
 
 def _candidate_ranks(scores: Float, candidates: Ragged, optimistic: bool) -> Array:

@@ -140,6 +140,8 @@ class MetricName:
         if (METRICS[base].family == "rating") == bool(k):
             expected = f"`{base}`" if k else f"`{base}@20`"
             raise ConfigError(f"metric {text!r} should be written {expected}")
+        if match[3] and METRICS[base].family != "rank":
+            raise ConfigError(f"metric {text!r} has no ties to favour: write `{text.removesuffix(match[3])}`")
         return cls(base, k, bool(match[3]))
 
     @property

@@ -38,7 +38,7 @@ class Needs:
     def check(self, data: EventArrays, name: str) -> None:
         """Raise ModelError naming the first thing that is missing and how to add it."""
         lacks = [
-            (self.values and data.value is None, "a `value` per event: map the rating column to `value`"),
+            (self.values and (data.value is None or not np.isfinite(data.value).any()), "a `value` per event: map the rating column to `value`"),
             (self.sessions and data.session_idx is None,
              "sessions: map a `session_id` column or set `gap_minutes` under [sessions]"),
             (self.timestamps and data.timestamp is None, "a `timestamp` per event: map the time column to `timestamp`"),
@@ -94,7 +94,7 @@ class Model(ABC):
 
     @abstractmethod
     def evidence(self, queries: Queries) -> Array:
-        """Whether the model knows anything that bears on the request, bool [B]; without it all its scores are equal."""
+        """Whether the model knows anything that bears on the request, bool [B]; without it its scores hold for everybody."""
 
     @abstractmethod
     def state(self) -> dict[str, Array]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from rankine.arrays import Array
+from rankine.errors import ModelError
 from rankine.features.events import EventArrays
 from rankine.models.base import Model
 
@@ -43,6 +44,8 @@ class NeuralModel(Model, torch.nn.Module):
         """The scalar to minimise."""
 
     def state(self) -> dict[str, Array]:
+        if not hasattr(self, "n_users"):
+            raise ModelError("the model is not fitted: call `solve` or `fit` first")
         sizes = {"n_users": np.array([self.n_users]), "n_items": np.array([self.n_items])}
         return sizes | {name: value.detach().cpu().numpy() for name, value in self.state_dict().items()}
 

@@ -114,14 +114,14 @@ def make_cases(recipe: Recipe, encoder: Encoder, before: pl.DataFrame, test: pl.
     return cases
 
 
-def read_candidates(recipe: Recipe, source: Source) -> dict[str, list[str]]:
-    """The candidate lists of [evaluate.candidates] by user."""
+def read_candidates(recipe: Recipe, source: Source) -> pl.DataFrame:
+    """The candidate lists of [evaluate.candidates]: user_id and negatives."""
     settings = recipe.evaluate.candidates
     if settings is None or source.folder is None:
         raise ConfigError("candidate lists are read from the data folder: [data] needs a `path`")
     frame = pl.read_parquet(source.folder / settings.file, columns=[settings.user, settings.negatives])
-    texts = frame.select(pl.col(settings.user).cast(pl.String), pl.col(settings.negatives).cast(pl.List(pl.String)))
-    return dict(texts.iter_rows())
+    return frame.select(pl.col(settings.user).cast(pl.String).alias("user_id"),
+                        pl.col(settings.negatives).cast(pl.List(pl.String)).alias("negatives"))
 
 
 def check_fold(fold: Fold, before: Dataset, encoder: Encoder, cases: Cases) -> list[Check]:

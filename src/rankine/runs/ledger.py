@@ -28,7 +28,7 @@ def claims() -> list[dict[str, Any]]:
     for path in shipped_recipes():
         recipe = load(path)
         rows += [{"recipe": recipe.name, "model": e.model, "metric": e.metric, "published": e.value,
-                  "tolerance": e.tolerance, "or_better": e.or_better, "source": e.source} for e in recipe.expect]
+                  "tolerance": e.tolerance, "or_better": e.or_better, "source": e.source} for e in recipe.expectations]
     return rows
 
 

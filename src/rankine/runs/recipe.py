@@ -92,6 +92,26 @@ class Expectation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Expect:
+    """The [expect] of a recipe: {model: {metric: value}}, or [value, tolerance] where one figure has its own."""
+
+    source: str
+    tolerance: float
+    figures: Mapping[str, Mapping[str, float | tuple[float, float]]]
+    or_better: bool = False
+
+    def expectations(self) -> list[Expectation]:
+        """One Expectation per figure."""
+        rows = []
+        for model, metrics in self.figures.items():
+            for metric, figure in metrics.items():
+                value, tolerance = figure if isinstance(figure, tuple) else (figure, self.tolerance)
+                rows.append(Expectation(model=model, metric=metric, value=value, tolerance=tolerance, source=self.source,
+                                        or_better=self.or_better))
+        return rows
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Data, split, question and models. A model's key is its name in MODELS, plus a word where a recipe has several variants."""
 
@@ -103,18 +123,23 @@ class Recipe:
     sessions: SessionsConfig = field(default_factory=SessionsConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
-    expect: tuple[Expectation, ...] = ()
+    expect: Expect | None = None
 
     def __post_init__(self) -> None:
         if not self.models:
             raise ConfigError(f"recipe `{self.name}` names no model: add a table [models] such as `popularity = {{}}`")
         for key, values in self.models.items():
             from_dict(MODELS[model_name(key)].Config, values, f"`{key}` under [models]")
-        for expected in self.expect:
+        for expected in self.expectations:
             if expected.model not in self.models:
                 raise ConfigError(f"[expect] names the model `{expected.model}`{closest(expected.model, self.models)}")
             if expected.metric not in self.evaluate.names:
                 raise ConfigError(f"[expect] names the metric `{expected.metric}`{closest(expected.metric, self.evaluate.names)}")
+
+    @property
+    def expectations(self) -> list[Expectation]:
+        """The published figures that the recipe claims to reach."""
+        return self.expect.expectations() if self.expect else []
 
 
 def model_name(key: str) -> str:

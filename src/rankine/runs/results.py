@@ -135,7 +135,7 @@ def by_temperature(evaluation: Evaluation, metric: str, seed: int) -> list[dict[
 def expectations(experiment: Experiment) -> list[dict[str, Any]]:
     """The published figures of the recipe beside the ones reached."""
     rows = []
-    for e in experiment.recipe.expect:
+    for e in experiment.recipe.expectations:
         value = experiment.models[e.model].evaluation.mean(e.metric)
         rows.append({"recipe": experiment.recipe.name, "model": e.model, "metric": e.metric, "value": round(value, 5),
                      "published": e.value, "tolerance": e.tolerance, "source": e.source, "ok": e.ok(value)})

@@ -43,6 +43,9 @@ def _files(recipe: Recipe, root: Path | None, rejects: Path | None) -> Source:
     if "path" not in recipe.data:
         raise ConfigError('[data] needs `path = "FOLDER"` or `shop = "small"`')
     config = from_dict(DataConfig, recipe.data, "[data]")
+    if not ((root or Path()) / config.path).exists():
+        where = f"below {root}" if root else "here; --data DIR or $RANKINE_DATA names the folder to look in"
+        raise ConfigError(f"recipe `{recipe.name}` reads `{config.path}`, which is not {where}")
     read = read_dataset(config, root=root, rejects=rejects)
     return Source(read.dataset, (root or Path()) / config.path, counts=read.counts, notes=tuple(read.warnings))
 

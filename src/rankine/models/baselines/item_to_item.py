@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from rankine import config as settings
-from rankine.arrays import CSR, Array, Float, Int
+from rankine.arrays import CSR, Array, Float, Int, Ragged
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
 from rankine.kernels.cocounts import score_items, similarities
@@ -62,11 +62,14 @@ class ItemToItem(ItemNeighbours, SolvedModel):
         self.neighbours = CSR(found.indptr, found.indices, np.maximum(found.data, 0), found.n_columns)
 
     def score_all(self, queries: Queries) -> Float:
-        history = queries.history.tail(self.config.last) if self.config.last else queries.history
-        return score_items(self.neighbours, history)
+        return score_items(self.neighbours, self._speaking(queries))
 
     def evidence(self, queries: Queries) -> Array:
-        return np.asarray(queries.history.lengths > 0)
+        history, has_neighbours = self._speaking(queries), np.diff(self.neighbours.indptr) > 0
+        return np.bincount(history.row_of_value(), has_neighbours[history.values], minlength=len(queries)) > 0
+
+    def _speaking(self, queries: Queries) -> Ragged:
+        return queries.history.tail(self.config.last) if self.config.last else queries.history
 
     def similar(self, item_idx: int) -> tuple[Int, Float]:
         return self.neighbours.row(item_idx)

@@ -1,8 +1,9 @@
 """Popularity: what everybody takes, lately, or in this context.
 
 Overall: s_i = sum of event weights of item i (of the last `recent_days`).
-In context c_1 .. c_n: s_i = log p_i + sum_c log(p(i | c) / p_i), p(i | c) = (n_ci + m p_i) / (n_c + m), m = `smoothing`:
-naive Bayes over the context columns; a value never seen leaves its term out.
+In context c_1 .. c_n: s_i = log p_i + sum_c log(p(i | c) / p_i), p(i | c) = (n_ci + m p_i) / (n_c + m), m = `smoothing`,
+p_i = (n_i + 1) / sum_j (n_j + 1): naive Bayes over the context columns; a value never seen leaves its term out.
+Source: naive Bayes with the m-estimate of Cestnik 1990.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Popularity(SolvedModel):
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
         keep = data.weight > 0
         if self.config.recent_days is not None and data.timestamp is not None and len(data):
-            keep &= data.timestamp >= data.timestamp.max() - self.config.recent_days * DAY_S
+            keep &= data.timestamp >= np.fmax.reduce(data.timestamp) - self.config.recent_days * DAY_S
         item, weight = data.item_idx[keep], data.weight[keep].astype(np.float64)
         counts = np.bincount(item, weight, minlength=data.n_items)
         self.counts = counts.astype(np.float32)

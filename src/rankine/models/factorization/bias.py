@@ -50,14 +50,15 @@ class Bias(RatingModel, SolvedModel):
     item_bias: Float  # [n_items + 1]
 
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
-        assert data.value is not None
-        user, item, value = data.user_idx, data.item_idx, data.value.astype(np.float64)
+        user, item, value = data.ratings
         mean = value.mean() if len(value) else 0.0
         n_user, n_item = np.bincount(user, minlength=data.n_users + 1), np.bincount(item, minlength=data.n_items + 1)
         b_user, b_item = np.zeros(data.n_users + 1), np.zeros(data.n_items + 1)
+        user_scale = np.maximum(self.config.reg_user + n_user, 1e-12)  # neither pull nor ratings: the bias stays 0
+        item_scale = np.maximum(self.config.reg_item + n_item, 1e-12)
         for _ in range(self.config.epochs):
-            b_item = np.bincount(item, value - mean - b_user[user], data.n_items + 1) / (self.config.reg_item + n_item)
-            b_user = np.bincount(user, value - mean - b_item[item], data.n_users + 1) / (self.config.reg_user + n_user)
+            b_item = np.bincount(item, value - mean - b_user[user], data.n_items + 1) / item_scale
+            b_user = np.bincount(user, value - mean - b_item[item], data.n_users + 1) / user_scale
             b_user[data.n_users] = 0
         self.mean = np.array([mean], np.float32)
         self.user_bias, self.item_bias = b_user.astype(np.float32), b_item.astype(np.float32)

@@ -66,25 +66,29 @@ class MF(RatingModel, NeuralModel):
 
     @torch.no_grad()
     def initialise(self, data: EventArrays, generator: torch.Generator) -> None:
-        assert data.value is not None
-        self.mean.fill_(float(data.value.mean(dtype=np.float64)) if len(data) else 0.0)
-        for table, seen in ((self.user_factors, data.user_idx), (self.item_factors, data.item_idx)):
+        user, item, _ = self._known(data)
+        self.mean.fill_(float(data.ratings[2].mean()))
+        for table, seen in ((self.user_factors, user), (self.item_factors, item)):
             table.weight.normal_(0, self.config.init_sd, generator=generator)
             table.weight[torch.from_numpy(np.bincount(seen, minlength=len(table.weight)) == 0)] = 0
         self.user_bias.weight.zero_()
         self.item_bias.weight.zero_()
 
     def batches(self, data: EventArrays, rng: np.random.Generator) -> Iterator[dict[str, Array]]:
-        assert data.value is not None
-        known = data.user_idx < data.n_users
-        columns = {"user": data.user_idx[known], "item": data.item_idx[known], "value": data.value[known]}
-        return row_batches(columns, self.config.batch_size, rng)
+        user, item, value = self._known(data)
+        return row_batches({"user": user, "item": item, "value": value}, self.config.batch_size, rng)
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         parts = self._gather(batch["user"], batch["item"])
         error = batch["value"] - self._predict(*parts)
         penalty = torch.stack([part.square().sum() for part in parts]).sum()
         return 0.5 * (error.square().sum() + self.config.l2 * penalty)
+
+    def _known(self, data: EventArrays) -> tuple[Int, Int, Float]:
+        """The ratings of known users."""
+        user, item, value = data.ratings
+        known = user < data.n_users
+        return user[known], item[known], value[known].astype(np.float32)
 
     def _gather(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.user_factors(user), self.item_factors(item), self.user_bias(user), self.item_bias(item)

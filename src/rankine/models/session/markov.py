@@ -1,6 +1,6 @@
 """Markov: what came right after the last item.
 
-s_j = number of times j came directly after the last item in a training session.
+s_j = number of times j came directly after the last item in a training session, equal counts in the order of overall popularity.
 Source: the first-order Markov chain (MC) of Ludewig & Jannach 2018: sequential rules of one step.
 """
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from rankine import config as settings
 from rankine.features.events import EventArrays
-from rankine.kernels.rules import sequential_rules
 from rankine.models.base import Monitor, no_monitor
 from rankine.models.session.sequential_rules import SequentialRules
 
@@ -35,5 +34,4 @@ class Markov(SequentialRules):
     mark = 7
 
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
-        sessions = data.sessions.items
-        self.rules = sequential_rules(sessions, data.n_items, steps=1, decay="same", keep=self.config.keep)
+        self._learn(data, 1, "same", self.config.keep)

@@ -1,6 +1,7 @@
 """Sequential rules: what follows an item within a few steps.
 
-rule[i, j] = sum over the training sessions of w(d) for each i followed by j at distance d <= steps; s_j = rule[last item, j].
+rule[i, j] = sum over the training sessions of w(d) for each i followed by j at distance d <= steps; s_j = rule[last item, j],
+equal scores in the order of overall popularity.
 Source: Ludewig & Jannach 2018, "Evaluation of session-based recommendation algorithms" (SR).
 """
 
@@ -17,6 +18,8 @@ from rankine.features.queries import Queries
 from rankine.kernels.decay import Decay
 from rankine.kernels.rules import score_last, sequential_rules
 from rankine.models.base import ItemNeighbours, Monitor, Needs, SolvedModel, Source, no_monitor
+
+from rankine.models.ties import break_ties, popularity_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,17 +46,20 @@ class SequentialRules(ItemNeighbours, SolvedModel):
     baseline = "neighbourhood"
     source = Source.SESSION
     needs = Needs(sessions=True)
-    fitted = ("rules",)
+    fitted = ("rules", "order")
 
     rules: CSR
+    order: Float  # [N], see break_ties
 
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
-        self.rules = sequential_rules(
-            data.sessions.items, data.n_items, steps=self.config.steps, decay=self.config.decay, keep=self.config.keep
-        )
+        self._learn(data, self.config.steps, self.config.decay, self.config.keep)
+
+    def _learn(self, data: EventArrays, steps: int, decay: Decay, keep: int) -> None:
+        self.rules = sequential_rules(data.sessions.items, data.n_items, steps=steps, decay=decay, keep=keep)
+        self.order = popularity_order(data.item_idx, data.weight, data.n_items)
 
     def score_all(self, queries: Queries) -> Float:
-        return score_last(self.rules, queries.session)
+        return break_ties(score_last(self.rules, queries.session), self.order)
 
     def evidence(self, queries: Queries) -> Array:
         return np.append(np.diff(self.rules.indptr) > 0, False)[queries.last_item]

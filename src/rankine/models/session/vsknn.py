@@ -3,7 +3,8 @@
 Candidates: the `sample_size` most recent training sessions that share an item with the present one.
 sim(S) = sum over shared items of the weight of their position / number of distinct items here; the `neighbours` most similar stay.
 s_j = sum over neighbours S that hold j of sim(S) decay(steps back to the latest shared item) (1 + idf_weight idf_j).
-Source: Ludewig & Jannach 2018 (V-SKNN); Ludewig et al. 2019 (idf). The cosine divides by both norms.
+Source: Ludewig & Jannach 2018 (V-SKNN); Ludewig et al. 2019 (idf). The cosine divides by both norms;
+equal scores stand in the order of overall popularity.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rankine.features.queries import Queries
 from rankine.kernels.decay import Decay
 from rankine.kernels.knn import SessionIndex, index_sessions, score_sessions
 from rankine.models.base import Monitor, Needs, SolvedModel, Source, no_monitor
+from rankine.models.ties import break_ties, popularity_order
 
 @dataclass(frozen=True, kw_only=True)
 class VSKNNConfig:
@@ -49,27 +51,30 @@ class VSKNN(SolvedModel):
     baseline = "neighbourhood"
     source = Source.SESSION
     needs = Needs(sessions=True)
-    fitted = ("session_items", "session_offsets", "posting_sessions", "posting_offsets")
+    fitted = ("session_items", "session_offsets", "posting_sessions", "posting_offsets", "order")
 
     session_items: Array
     session_offsets: Array
     posting_sessions: Array
     posting_offsets: Array
+    order: Float  # [N], see break_ties
 
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
         sessions = data.sessions
         index = index_sessions(sessions.items, sessions.end_time, data.n_items)
         self.session_items, self.session_offsets = index.sessions.values, index.sessions.offsets
         self.posting_sessions, self.posting_offsets = index.postings.values, index.postings.offsets
+        self.order = popularity_order(data.item_idx, data.weight, data.n_items)
 
     def score_all(self, queries: Queries) -> Float:
         past = Ragged(self.session_items, self.session_offsets)
         index = SessionIndex(past, Ragged(self.posting_sessions, self.posting_offsets))
-        return score_sessions(
+        scores = score_sessions(
             index, queries.session, n_neighbours=self.config.neighbours, sample_size=self.config.sample_size,
             position_weights=self.config.position_weights, similarity=self.config.similarity,
             score_decay=self.config.score_decay, idf_weight=self.config.idf_weight,
         )  # fmt: skip
+        return break_ties(scores, self.order)
 
     def evidence(self, queries: Queries) -> Array:
         seen = np.append(np.diff(self.posting_offsets) > 0, False)

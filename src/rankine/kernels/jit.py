@@ -1,0 +1,67 @@
+"""How kernels are compiled, and how their rows are shared between threads.
+
+Kernels release the GIL, so a plain thread pool runs them: requests may call them at the same time, processes may fork.
+Compiled code is cached beside the source. The cache of a file does not notice a change in a helper of another file:
+after editing `selection.py` remove the folder `__pycache__` of this package.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numba.core import config
+
+from rankine.arrays import Array, Int, Offsets, Ragged
+
+F = TypeVar("F", bound=Callable[..., Any])
+CHUNKS_PER_THREAD = 8  # uneven rows even out; each chunk allocates its own scratch, so not many more
+REORDERED = {"reassoc", "contract", "nsz"}  # sums in any order; NaN and infinity stay what they are
+
+
+def kernel(function: F) -> F:
+    """The function compiled; it keeps the order of its sums."""
+    return cast(F, numba.njit(cache=True, nogil=True)(function))
+
+
+def summing_kernel(function: F) -> F:
+    """The function compiled; its sums may be reordered, so that dot products use vector registers."""
+    return cast(F, numba.njit(cache=True, nogil=True, fastmath=REORDERED)(function))
+
+
+def over_rows(run: Callable[..., Any], n_rows: int, *arguments: Any, work: Offsets | None = None) -> list[Any]:
+    """What `run(start, stop, *arguments)` returns for chunks that cover 0 .. n_rows, in order of the rows.
+
+    `work` int64 [n_rows + 1] is the cumulative cost of the rows; without it all rows cost the same.
+    """
+    n_threads = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    chunks = _chunks(n_rows, n_threads * CHUNKS_PER_THREAD, work)
+    if n_threads == 1 or len(chunks) <= 1:
+        return [run(start, stop, *arguments) for start, stop in chunks]
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(lambda chunk: run(*chunk, *arguments), chunks))
+
+
+def _chunks(n_rows: int, n_chunks: int, work: Offsets | None) -> list[tuple[int, int]]:
+    if work is None or not n_rows or work[-1] == work[0]:
+        borders = np.linspace(0, n_rows, n_chunks + 1).astype(np.int64)
+    else:
+        borders = np.searchsorted(work, np.linspace(work[0], work[-1], n_chunks + 1))
+        borders[0], borders[-1] = 0, n_rows
+    return list(itertools.pairwise(np.unique(borders).tolist()))
+
+
+def flat(rows: Ragged) -> tuple[Int, Offsets]:
+    """Values int32 and offsets int64 of `rows`, without what lies before the first row or after the last."""
+    first, last = int(rows.offsets[0]), int(rows.offsets[-1])
+    return np.ascontiguousarray(rows.values[first:last], np.int32), np.asarray(rows.offsets - first, np.int64)
+
+
+def check_indices(name: str, values: Array, n: int) -> None:
+    """Raise ValueError unless all values lie in 0 .. n - 1: kernels do not check their bounds."""
+    if len(values) and (int(values.min()) < 0 or int(values.max()) >= n):
+        raise ValueError(f"`{name}` must lie in 0 .. {n - 1}; got {int(values.min())} .. {int(values.max())}")
