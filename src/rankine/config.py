@@ -9,7 +9,7 @@ import dataclasses
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,6 +60,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"no file `{path}`: expected a TOML file") from None
+    except OSError as error:
+        raise ConfigError(f"`{path}` cannot be read: {error.strerror}; expected a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"`{path}` is not valid TOML: {error}") from None
 
@@ -68,7 +70,7 @@ def require(config: Any, name: str, *, at_least: float | None = None, above: flo
             at_most: float | None = None) -> None:
     """Raise ConfigError unless the number `name` of `config` lies in the stated range."""
     value = getattr(config, name)
-    bounds = [(at_least, "at least", lambda a, b: a >= b), (above, "above", lambda a, b: a > b),
+    bounds: list[tuple[float | None, str, Callable[[float, float], bool]]] = [(at_least, "at least", lambda a, b: a >= b), (above, "above", lambda a, b: a > b),
               (at_most, "at most", lambda a, b: a <= b)]
     for bound, words, holds in bounds:
         if bound is not None and value is not None and not holds(value, bound):

@@ -50,10 +50,18 @@ class RequestError(RankineError):
     """A request that cannot be answered as it was asked."""
 
 
+MAX_LISTED = 20  # names in a message
+MAX_SEARCHED = 10_000  # among more names the search takes longer than the answer is worth
+
+
 def closest(name: str, valid: Iterable[str]) -> str:
-    """`; did you mean `x`?` for the nearest valid name, or the list of valid names."""
+    """`; did you mean `x`?` for the nearest valid name, or the valid names if they are few."""
     names = sorted(valid)
+    if len(names) > MAX_SEARCHED:
+        return ""
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
         return f"; did you mean `{near[0]}`?"
-    return f"; valid: {', '.join(f'`{n}`' for n in names)}" if names else ""
+    listed = ", ".join(f"`{n}`" for n in names[:MAX_LISTED])
+    more = f" and {len(names) - MAX_LISTED:,} more" if len(names) > MAX_LISTED else ""
+    return f"; valid: {listed}{more}" if names else ""

@@ -5,6 +5,8 @@ Whoever asks gets an answer: when no model has evidence, the items with most eve
 
 from __future__ import annotations
 
+import bisect
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +20,8 @@ from rankine.models.base import Source
 from rankine.recommender import Ranked, Recommender, can_rank_similar
 
 MAX_K = 1000
+NEIGHBOURS = 200  # ids on each side, in sorted order, among which the closest to an unknown one is sought
+MAX_COMPARED = 128  # characters of an unknown id that are compared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,11 @@ class Answer:
     source: str
     steps: tuple[Step, ...]
 
+    @property
+    def model(self) -> str | None:
+        """What put the first place there; None for an empty ranking."""
+        return self.places[0].model if self.places else None
+
 
 class Pipeline:
     """Recommenders in the order in which they are asked, and the catalogue for titles and the last resort.
@@ -81,9 +90,29 @@ class Pipeline:
         popular = items.sort("n_events", "item_id", descending=[True, False])
         self._popular: list[tuple[str, float]] = list(popular.select("item_id", "n_events").iter_rows())
         self._facts = {row["item_id"]: row for row in items.iter_rows(named=True)}
+        self._ids = sorted(self._facts)
 
     def __contains__(self, item_id: object) -> bool:
         return item_id in self._facts
+
+    @property
+    def context(self) -> list[str]:
+        """The context columns that a request may name."""
+        return sorted({name for recommender in self.recommenders for name in recommender.encoder.context})
+
+    def warm_up(self) -> None:
+        """Answer once, so that what is compiled or loaded at first use is there before the first visitor."""
+        popular = [item_id for item_id, _ in self._popular[:1]]
+        self.answer(Request(history=popular, timestamp=0.0))
+        for item_id in popular:
+            self.similar(item_id)
+
+    def closest_item(self, item_id: str) -> str | None:
+        """The id most like an unknown one, among those that sort next to it; None where none is alike."""
+        item_id = item_id[:MAX_COMPARED]
+        place = bisect.bisect_left(self._ids, item_id)
+        near = difflib.get_close_matches(item_id, self._ids[max(0, place - NEIGHBOURS) : place + NEIGHBOURS], n=1)
+        return near[0] if near else None
 
     def answer(self, request: Request) -> Answer:
         """The best `k` items for the request. Raises RequestError for a `k` out of range or an unknown context column."""
@@ -113,7 +142,8 @@ class Pipeline:
     def similar(self, item_id: str, k: int = 10) -> Answer:
         """Items close to one. Raises RequestError for an item that is not in the catalogue, with the closest id."""
         if item_id not in self._facts:
-            raise RequestError(f"unknown item {item_id!r}{closest(item_id, self._facts)}")
+            near = self.closest_item(item_id)
+            raise RequestError(f"unknown item {item_id!r}" + (f"; did you mean `{near}`?" if near else ""))
         if not 1 <= k <= MAX_K:
             raise RequestError(f"`k` must be between 1 and {MAX_K}; got {k}")
         for recommender in self.recommenders:

@@ -104,8 +104,10 @@ class Recommender:
     def similar(self, item_id: str, k: int = 10) -> list[Ranked]:
         """The k items closest to one, by the model's own neighbours or the cosine of its item vectors.
 
-        Raises RequestError for an unknown item, ModelError where the model has neither.
+        Raises RequestError for an unknown item or a k below 1, ModelError where the model has neither.
         """
+        if k < 1:
+            raise RequestError(f"`k` must be at least 1; got {k}")
         if item_id not in self.encoder.items:
             raise RequestError(f"unknown item {item_id!r}{closest(item_id, self.encoder.items.ids.to_list())}")
         row = self.encoder.items.row(item_id)

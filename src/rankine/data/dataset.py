@@ -46,12 +46,15 @@ class Dataset:
             events = events.with_columns(pl.lit(None, pl.String).alias("user_id"))
         tables = {"events": events, "users": EMPTY_USERS if users is None else users,
                   "items": EMPTY_ITEMS if items is None else items}
+        _check_tables(tables)
         kinds = {name: {**{c: kind_of(c, t) for c, t in frame.schema.items()}, **getattr(schema, name)}
                  for name, frame in tables.items()}
         kinds = {name: {c: k for c, k in kinds[name].items() if c in frame.columns} for name, frame in tables.items()}
         tables = {name: _cast(frame, kinds[name], name) for name, frame in tables.items()}
         if "timestamp" in tables["events"].columns:
             tables["events"] = tables["events"].sort("timestamp", maintain_order=True)
+        if n_untyped := tables["events"]["event_type"].null_count():
+            raise DataError(f"{n_untyped} events have no `event_type`: name one, or leave the column out")
         for event_type in tables["events"]["event_type"].unique().to_list():
             schema.event_type(event_type)
         schema = replace(schema, users=kinds["users"], items=kinds["items"], events=kinds["events"])
@@ -93,11 +96,27 @@ def fingerprint(events: pl.DataFrame) -> str:
     return hashlib.blake2b(hashes.to_numpy().tobytes(), digest_size=12).hexdigest()
 
 
+def _check_tables(tables: dict[str, pl.DataFrame]) -> None:
+    """Raise DataError where a side table has no id column, or not exactly one row per id."""
+    for table, column in (("users", "user_id"), ("items", "item_id")):
+        frame = tables[table]
+        if column not in frame.columns:
+            raise DataError(f"{table} need the column `{column}`; got {frame.columns}")
+        if frame[column].null_count() or frame[column].n_unique() != len(frame):
+            got = f"{len(frame)} rows of {frame[column].n_unique()} ids"
+            raise DataError(f"{table} need one row per `{column}`; got {got}: keep one of each")
+
+
 def _cast(frame: pl.DataFrame, kinds: dict[str, Kind], table: str) -> pl.DataFrame:
     def column(name: str) -> pl.Expr:
         expression, dtype = pl.col(name), frame.schema[name]
         if kinds[name] is Kind.TIME and dtype.is_temporal():
             expression = expression.cast(pl.Datetime("us")).dt.epoch("us") / 1e6
+        elif kinds[name] is Kind.TIME and dtype.is_float() and frame[name].is_nan().any():
+            expression = expression.fill_nan(None)
+        elif kinds[name].dtype == pl.String and dtype.is_float():  # 17 beside a null is often stored as 17.0
+            whole = expression.cast(pl.Int64, strict=False)
+            expression = pl.when(whole == expression).then(whole.cast(pl.String)).otherwise(expression.cast(pl.String))
         return expression.cast(kinds[name].dtype, strict=True).alias(name)
 
     try:

@@ -88,6 +88,7 @@ KINDS_BY_NAME: dict[str, Kind] = {
     "name": Kind.TEXT, "title": Kind.TEXT, "description": Kind.TEXT, "url": Kind.TEXT,
     "created_date": Kind.TIME, "updated_date": Kind.TIME, "available_from": Kind.TIME,
     "geo": Kind.GEO, "tags": Kind.CATEGORIES, "vector": Kind.VECTOR,
+    "split": Kind.CATEGORY,
 }
 """Kinds of the domain's usual column names, used where a schema says nothing."""
 

@@ -16,7 +16,7 @@ class Vocab:
     """Known ids are rows 0 .. n-1; row n is reserved for everything unknown, so a table needs `n_rows` = n + 1 rows."""
 
     def __init__(self, ids: Iterable[str] | pl.Series) -> None:
-        series = ids if isinstance(ids, pl.Series) else pl.Series(list(ids), dtype=pl.String)
+        series = ids if isinstance(ids, pl.Series) else pl.Series(list(map(_text, ids)), dtype=pl.String)
         self.ids = series.rename("id").cast(pl.String)
         if self.ids.null_count() or self.ids.n_unique() != len(self.ids):
             raise ValueError("ids of a Vocab must be unique and not null")
@@ -41,27 +41,28 @@ class Vocab:
         return len(self) + 1
 
     @cached_property
-    def _rows(self) -> dict[str, int]:
+    def _rows(self) -> dict[str | None, int]:
         return {name: row for row, name in enumerate(self.ids.to_list())}
 
     def __contains__(self, name: object) -> bool:
-        return name in self._rows
+        return _text(name) in self._rows
 
-    def row(self, name: str | None) -> int:
-        """The row of one id; unknown or None gives `unknown`."""
-        return self._rows.get(name, self.unknown) if name is not None else self.unknown
+    def row(self, name: object) -> int:
+        """The row of one id, as text or as the number it stands for; unknown or None gives `unknown`."""
+        return self._rows.get(_text(name), self.unknown)
 
-    def index(self, column: pl.Series | Iterable[str]) -> Int:
+    def index(self, column: pl.Series | Iterable[object]) -> Int:
         """The rows of many ids, int32 [len(column)]; unknown and null give `unknown`."""
-        series = column if isinstance(column, pl.Series) else pl.Series(list(column), dtype=pl.String)
-        frame = series.cast(pl.String).rename("id").to_frame()
+        if not isinstance(column, pl.Series):  # a request names few ids: no join over the whole vocabulary
+            return np.fromiter((self.row(name) for name in column), np.int32)
+        frame = column.cast(pl.String).rename("id").to_frame()
         known = pl.DataFrame({"id": self.ids, "row": np.arange(len(self), dtype=np.int32)})
         rows = frame.join(known, on="id", how="left", maintain_order="left")["row"].fill_null(self.unknown)
         return rows.to_numpy().astype(np.int32)  # a copy that may be written to
 
     def name(self, row: int) -> str:
         """The outside id of a known row."""
-        return str(self.ids[row])
+        return str(self.ids[int(row)])
 
     def names(self, rows: Int) -> list[str]:
         """The outside ids of known rows."""
@@ -76,3 +77,7 @@ class Vocab:
     def load(cls, path: Path) -> Vocab:
         """The vocabulary that `save` wrote."""
         return cls(pl.read_parquet(path)["id"])
+
+
+def _text(name: object) -> str | None:
+    return None if name is None else str(name)

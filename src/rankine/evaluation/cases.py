@@ -296,4 +296,4 @@ def _run_start(group: Array) -> Array:
 def _count_before(marked: Array, start: Array) -> Array:
     """Number of marked elements from `start` up to, not including, each element."""
     total = np.concatenate([[0], np.cumsum(marked)])
-    return total[:-1] - total[start]
+    return np.asarray(total[:-1] - total[start])

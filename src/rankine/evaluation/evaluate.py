@@ -44,7 +44,7 @@ class Evaluation:
         """The figure of a metric over all cases."""
         if metric in self.totals:
             return self.totals[metric]
-        return float(MetricName.parse(metric).metric.finish(np.mean(self.values[metric])))
+        return float(MetricName.parse(metric).metric.finish(np.asarray(np.mean(self.values[metric]))))
 
 
 def evaluate_ranking(score: Score, cases: Cases, metrics: Sequence[str], item_counts: Array,

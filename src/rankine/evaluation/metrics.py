@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rankine.arrays import Array, Ragged
 from rankine.errors import ConfigError, ScoreError, closest
 
-Values = np.ndarray[tuple[int], np.dtype[np.float64]]
+Values = NDArray[np.float64]
 
 
 def hits(ranks: Ragged, k: int) -> Values:
@@ -25,7 +26,7 @@ def hits(ranks: Ragged, k: int) -> Values:
 
 def recall(ranks: Ragged, k: int) -> Values:
     """Share of the targets among the first k."""
-    return hits(ranks, k) / ranks.lengths
+    return np.asarray(hits(ranks, k) / ranks.lengths)
 
 
 def precision(ranks: Ragged, k: int) -> Values:

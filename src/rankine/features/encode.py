@@ -41,7 +41,7 @@ class Encoder:
         context = {name: Vocab.of(train.events[name]) for name, kind in train.schema.context.items()
                    if kind is Kind.CATEGORY}
         if train.has_time:
-            context |= {name: Vocab(values) for name, values in CLOCK.items() if name not in context}
+            context |= {name: Vocab(values) for name, values in CLOCK.items() if name not in train.events.columns}
         return cls(
             users=Vocab.of(train.events["user_id"]),
             items=Vocab.of(train.events["item_id"], train.items["item_id"]),
@@ -64,7 +64,7 @@ class Encoder:
             weight=frame["_weight"].to_numpy(),
             value=None if value is None else value.astype(np.float32),
             timestamp=optional.get("timestamp"),
-            session_idx=codes(frame["session_id"]) if "session_id" in frame.columns else None,
+            session_idx=session_codes(frame["session_id"]) if "session_id" in frame.columns else None,
             context={name: vocab.index(frame[name]) for name, vocab in self.context.items() if name in frame.columns},
             context_sizes={name: len(vocab) for name, vocab in self.context.items()},
             collapse_repeats=self.collapse_repeats,
@@ -88,18 +88,23 @@ class Encoder:
     def query(self, *, user: str | None = None, history: Sequence[str] = (), weights: Sequence[float] | None = None,
               session_len: int | None = None, context: Mapping[str, Any] | None = None,
               timestamp: float | None = None) -> Queries:
-        """One request. Items not known leave the history; a context column not known is a RequestError."""
+        """One request. Items not known and weights not above zero leave the history.
+
+        Raises RequestError for a context column not known, or weights that do not fit the history.
+        """
         item_idx = self.items.index(history)
-        known = item_idx < len(self.items)
         weight = np.ones(len(item_idx), np.float32) if weights is None else np.asarray(weights, np.float32)
+        if len(weight) != len(item_idx):
+            raise RequestError(f"`weights` must have one value per item of `history`, {len(item_idx)}; got {len(weight)}")
         in_session = np.arange(len(item_idx)) >= len(item_idx) - (len(item_idx) if session_len is None else session_len)
+        said = np.flatnonzero((item_idx < len(self.items)) & (weight > 0))
         if self.collapse_repeats:
-            known &= ~(in_session & _same_as_before(item_idx))
+            said = said[~(_same_as_before(item_idx[said]) & _same_as_before(in_session[said]) & in_session[said])]
         return Queries(
             user_idx=np.array([self.users.row(user)], np.int32),
-            history=Ragged.from_rows([item_idx[known]]),
-            history_weight=weight[known],
-            session_len=np.array([int((in_session & known).sum())], np.int64),
+            history=Ragged.from_rows([item_idx[said]]),
+            history_weight=weight[said],
+            session_len=np.array([int(in_session[said].sum())], np.int64),
             timestamp=np.array([np.nan if timestamp is None else timestamp]),
             n_users=len(self.users),
             n_items=len(self.items),
@@ -111,7 +116,7 @@ class Encoder:
             if name not in self.context:
                 raise RequestError(f"unknown context column `{name}`{closest(name, self.context)}")
         clock = clock_of(timestamp) if timestamp is not None else {}
-        return {name: vocab.row(str(given[name]) if name in given else clock.get(name))
+        return {name: vocab.row(_category(given[name]) if name in given else clock.get(name))
                 for name, vocab in self.context.items()}
 
     def save(self, folder: Path) -> None:
@@ -138,7 +143,7 @@ def with_clock(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with the context read off `timestamp` added, where it is not there yet."""
     if "timestamp" not in frame.columns:
         return frame
-    time = pl.from_epoch((pl.col("timestamp") * 1000).cast(pl.Int64), time_unit="ms")
+    time = pl.from_epoch((pl.col("timestamp") * 1000).cast(pl.Int64, strict=False), time_unit="ms")
     clock = {"hour": time.dt.hour(), "weekday": time.dt.weekday()}
     return frame.with_columns([e.cast(pl.String).alias(name) for name, e in clock.items() if name not in frame.columns])
 
@@ -154,7 +159,22 @@ def codes(column: pl.Series) -> Int:
     return Vocab.of(column).index(column)
 
 
-def _same_as_before(items: Array) -> Array:
-    same = np.zeros(len(items), bool)
-    same[1:] = items[1:] == items[:-1]
+def session_codes(column: pl.Series) -> Int:
+    """A number for each session, int32 [E]; an event without one stands alone."""
+    numbers = codes(column)
+    alone = column.is_null().to_numpy()
+    numbers[alone] = len(numbers) + np.arange(alone.sum())
+    return numbers
+
+
+def _same_as_before(values: Array) -> Array:
+    same = np.zeros(len(values), bool)
+    same[1:] = values[1:] == values[:-1]
     return same
+
+
+def _category(value: object) -> str | None:
+    """A context value as it is stored."""
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -57,6 +57,14 @@ class EventArrays:
         return positive(sums)
 
     @cached_property
+    def ratings(self) -> tuple[Int, Int, Array]:
+        """User, item and value (float64) of the events that carry a value, as views and clicks beside ratings do not."""
+        if self.value is None:
+            raise DataError("events have no `value`: map the rating column to `value`")
+        rated = np.isfinite(self.value)
+        return self.user_idx[rated], self.item_idx[rated], self.value[rated].astype(np.float64)
+
+    @cached_property
     def sessions(self) -> Sessions:
         """The positive events by session. Raises DataError where events have no session."""
         if self.session_idx is None:
@@ -70,6 +78,7 @@ class EventArrays:
         ends = np.flatnonzero(np.append(session[1:] != session[:-1], len(session) > 0))
         items = Ragged.from_lengths(self.item_idx[rows], np.diff(np.concatenate([[-1], ends])))
         time = self.timestamp if self.timestamp is not None else np.arange(len(self), dtype=np.float64)
+        time = np.where(np.isnan(time), -np.inf, time)  # a session of unknown time counts as old
         return Sessions(items, time[rows[ends]], self.user_idx[rows[ends]])
 
     @cached_property

@@ -124,8 +124,8 @@ class SolvedModel(Model):
         for name in self.fitted:
             if f"{name}.indptr" in state:
                 columns = int(state[f"{name}.n_columns"][0])
-                parts = (state[f"{name}.{part}"] for part in ("indptr", "indices", "data"))
-                setattr(self, name, CSR(*parts, columns))
+                indptr, indices, data = (state[f"{name}.{part}"] for part in ("indptr", "indices", "data"))
+                setattr(self, name, CSR(indptr, indices, data, columns))
             elif name in state:
                 setattr(self, name, state[name])
             else:

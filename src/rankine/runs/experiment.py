@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from rankine.data import audit
 from rankine.data.audit import Check
 from rankine.data.dataset import Dataset
 from rankine.data.split import Fold, make_folds
+from rankine.data.synthetic.oracle import CONTEXT
 from rankine.errors import ConfigError
 from rankine.evaluation import cases as build
 from rankine.evaluation.cases import Cases
@@ -84,7 +85,7 @@ def run_experiment(recipe: Recipe, source: Source) -> Experiment:
         before = fold.before_test()
         encoder = Encoder.fit(before, collapse_repeats=recipe.sessions.collapse_repeats)
         data = encoder.events(before.events)
-        cases = make_cases(recipe, encoder, before.events, fold.test, source)
+        cases = make_cases(recipe, encoder, known_events(fold), fold.test, source)
         n_cases += len(cases)
         found = check_fold(fold, before, encoder, cases)
         checks = checks or found
@@ -94,6 +95,12 @@ def run_experiment(recipe: Recipe, source: Source) -> Experiment:
             oracles.append(ask_oracle(source, encoder, data, cases, recipe))
     return Experiment(recipe, source, folds, models, cases, n_cases, checks, pool(oracles) if oracles else None,
                       time.perf_counter() - start)
+
+
+def known_events(fold: Fold) -> pl.DataFrame:
+    """What a service would know when the test begins: the events models are fitted to, and the given part of held-out users."""
+    before = fold.before_test().events
+    return before if fold.fold_in is None else pl.concat([before, fold.fold_in], how="diagonal")
 
 
 def make_cases(recipe: Recipe, encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, source: Source) -> Cases:
@@ -232,7 +239,7 @@ def oracle_score(source: Source, encoder: Encoder, frame: pl.DataFrame, columns:
         part = frame[place : place + len(queries)]
         place += len(queries)
         histories = [encoder.items.names(items) for items in queries.session]
-        context = {c: part[c].to_list() for c in ("device", "hour", "referrer") if c in part.columns}
+        context: dict[str, Sequence[str]] = {c: part[c].to_list() for c in CONTEXT}
         assert source.oracle is not None
         probability = source.oracle.score(part["user_id"].to_list(), histories, part["timestamp"].to_numpy(), context)
         scores = np.zeros((len(queries), len(encoder.items) + 1), np.float32)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from rankine.arrays import Array
+from rankine.errors import ModelError
 from rankine.features.events import EventArrays
 from rankine.models.base import Monitor, no_monitor
 from rankine.models.neural import NeuralModel
@@ -33,6 +34,8 @@ def fit(model: NeuralModel, data: EventArrays, *, seed: int = 0, monitor: Monito
             optimizer.step()
             losses.append(loss.detach())
         model.eval()
+        if not losses:
+            raise ModelError(f"{model.label} got nothing to train on: no event of a known user has what it needs")
         if monitor(epoch, model, loss=float(torch.stack(losses).sum()) / max(len(data), 1)):
             break
     model.eval()

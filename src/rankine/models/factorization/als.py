@@ -73,12 +73,18 @@ class ALS(VectorModel, SolvedModel):
         shapes = [(n, self.config.embedding_dim) for n in (data.n_users, data.n_items)]
         self.user_factors, self.item_factors = (rng.normal(0, sd, shape).astype(np.float32) for shape in shapes)
         user_l2, item_l2 = self._penalty(users), self._penalty(items)
-        how = {"alpha0": self.config.unobserved_weight, "solver": self.config.solver, "cg_steps": self.config.cg_steps}
         for epoch in track(range(1, self.config.epochs + 1), f"solving {self.label}"):
-            solve_rows(users, self.item_factors, self.user_factors, regularization=user_l2, **how)
-            solve_rows(items, self.user_factors, self.item_factors, regularization=item_l2, **how)
+            self._sweep(users, self.item_factors, self.user_factors, user_l2)
+            self._sweep(items, self.user_factors, self.item_factors, item_l2)
             if monitor is not no_monitor and monitor(epoch, self, loss=self._loss(users, user_l2, item_l2)):
                 break
+
+    def _sweep(self, matrix: CSR, fixed: Float, solved: Float, penalty: Array) -> None:
+        """Solve one side in place, the other held fixed."""
+        solve_rows(
+            matrix, fixed, solved, alpha0=self.config.unobserved_weight, regularization=penalty,
+            solver=self.config.solver, cg_steps=self.config.cg_steps,
+        )  # fmt: skip
 
     def query_vectors(self, queries: Queries) -> Float:
         vectors = np.zeros((len(queries), self.item_factors.shape[1]), np.float32)
