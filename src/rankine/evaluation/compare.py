@@ -22,6 +22,7 @@ from rankine.random import stream
 
 LEVEL = 0.05
 RESAMPLES = 2000
+Figure = tuple[Evaluation, str]  # an evaluation and the metric that is read off it
 
 
 @dataclass(frozen=True)
@@ -85,24 +86,34 @@ def compare(evaluations: Mapping[str, Evaluation], metric: str, *, seed: int = 0
 
 def resample(evaluations: Sequence[Evaluation], metric: str, *, seed: int, n_resamples: int) -> Array:
     """Figures of the metric under resampled units, the same draw for every model, float64 [n_resamples, M]."""
-    first = evaluations[0]
-    n_units = len(first.unit_names)
-    count = np.bincount(first.unit_idx, minlength=n_units).astype(np.float64)
-    sums = np.stack([np.bincount(first.unit_idx, e.values[metric], minlength=n_units) for e in evaluations], axis=1)
-    rng, finish = stream(seed, "bootstrap"), MetricName.parse(metric).metric.finish
-    out = np.empty((n_resamples, len(evaluations)))
-    chunk = max(1, (1 << 22) // max(n_units, 1))
-    for start in range(0, n_resamples, chunk):
-        weights = rng.poisson(1.0, (min(chunk, n_resamples - start), n_units)).astype(np.float64)
-        total = np.maximum(weights @ count, 1e-12)
-        out[start : start + len(weights)] = finish((weights @ sums) / total[:, None])
-    return out
+    return _resample([(evaluation, metric) for evaluation in evaluations], seed, n_resamples)
 
 
 def interval(evaluation: Evaluation, metric: str, *, seed: int = 0, n_resamples: int = RESAMPLES) -> Interval:
     """The figure of one model with its 95 % interval."""
-    draws = resample([evaluation], metric, seed=seed, n_resamples=n_resamples)[:, 0]
-    return Interval(evaluation.mean(metric), *_percentiles(draws))
+    return intervals([(evaluation, metric)], seed=seed, n_resamples=n_resamples)[0]
+
+
+def intervals(figures: Sequence[Figure], *, seed: int = 0, n_resamples: int = RESAMPLES) -> list[Interval]:
+    """Each figure with its 95 % interval; units are drawn once for all, so the evaluations must have the same ones."""
+    draws = _resample(figures, seed, n_resamples).T if figures else []
+    return [Interval(e.mean(metric), *_percentiles(draw)) for (e, metric), draw in zip(figures, draws, strict=True)]
+
+
+def _resample(figures: Sequence[Figure], seed: int, n_resamples: int) -> Array:
+    """The figures under resampled units, float64 [n_resamples, F]."""
+    n_units = len(figures[0][0].unit_names)
+    counts = np.stack([np.bincount(e.unit_idx, minlength=n_units).astype(np.float64) for e, _ in figures], axis=1)
+    sums = np.stack([np.bincount(e.unit_idx, e.values[metric], minlength=n_units) for e, metric in figures], axis=1)
+    finish = [MetricName.parse(metric).metric.finish for _, metric in figures]
+    rng, out = stream(seed, "bootstrap"), np.empty((n_resamples, len(figures)))
+    chunk = max(1, (1 << 22) // max(n_units, 1))
+    for start in range(0, n_resamples, chunk):
+        weights = rng.poisson(1.0, (min(chunk, n_resamples - start), n_units)).astype(np.float64)
+        means = (weights @ sums) / np.maximum(weights @ counts, 1e-12)
+        for column, last_step in enumerate(finish):
+            out[start : start + len(weights), column] = last_step(means[:, column])
+    return out
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

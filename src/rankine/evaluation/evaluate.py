@@ -119,7 +119,7 @@ def pool(parts: Sequence[Evaluation]) -> Evaluation:
         values={m: np.concatenate([p.values[m] for p in parts]) for m in first.values},
         totals={m: float(np.mean([p.totals[m] for p in parts])) for m in first.totals},
         unit_idx=unit_idx.astype(np.int64), unit_names=distinct, unit=first.unit, seconds=sum(p.seconds for p in parts),
-        popularity=None if first.popularity is None else float(np.mean([p.popularity for p in parts if p.popularity])),
+        popularity=None if first.popularity is None else float(np.mean([p.popularity for p in parts])),
         target_counts=None if first.target_counts is None else np.concatenate([np.asarray(p.target_counts) for p in parts]),
         counts={key: sum(p.counts.get(key, 0) for p in parts) for key in first.counts},
     )

@@ -51,7 +51,7 @@ def ndcg(ranks: Ragged, k: int) -> Values:
     """Discounted gain 1 / log2(rank + 1) of the targets among the first k, over the best reachable with as many targets."""
     gains = np.where(ranks.values <= k, 1.0 / np.log2(ranks.values + 1.0), 0.0)
     ideal = np.cumsum(1.0 / np.log2(np.arange(k) + 2.0))
-    return _per_case(ranks, gains) / ideal[np.minimum(ranks.lengths, k) - 1]
+    return np.asarray(_per_case(ranks, gains) / ideal[np.minimum(ranks.lengths, k) - 1])
 
 
 def map_(ranks: Ragged, k: int) -> Values:
@@ -163,7 +163,7 @@ def novelty_of(share: Array) -> Values:
 
 
 def _per_case(ranks: Ragged, gains: Values) -> Values:
-    return np.bincount(ranks.row_of_value(), gains, minlength=len(ranks))
+    return np.asarray(np.bincount(ranks.row_of_value(), gains, minlength=len(ranks)), np.float64)
 
 
 def _finite(predicted: Array) -> Values:
