@@ -198,6 +198,6 @@ def _best(scores: Float, exclude: Int, k: int) -> tuple[Int, Float]:
     allowed[exclude[exclude < len(scores)]] = False
     rows = np.flatnonzero(allowed)
     if len(rows) > k:
-        rows = rows[np.argpartition(-scores[rows], k - 1)[:k]]
-    rows = rows[np.lexsort((rows, -scores[rows]))]
+        rows = rows[scores[rows] >= np.partition(scores[rows], len(rows) - k)[len(rows) - k]]  # ties at the k-th stay
+    rows = rows[np.lexsort((rows, -scores[rows]))][:k]
     return rows.astype(np.int32), scores[rows]

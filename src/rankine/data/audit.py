@@ -188,6 +188,9 @@ def _shared(part: pl.DataFrame, others: list[pl.DataFrame], columns: list[str]) 
 
 def _holds_target(history: Ragged, targets: Ragged) -> int:
     """How many targets lie in the history of their own query."""
+    if (targets.lengths == 1).all():
+        same = history.values == np.repeat(targets.values, history.lengths)
+        return len(np.unique(history.row_of_value()[same & (history.values >= 0)]))
     n_rows = 1 + max(int(history.values.max(initial=-1)), int(targets.values.max(initial=-1)))
     somewhere = np.zeros(n_rows, np.bool_)  # most history rows are nobody's target: only the others need the search
     somewhere[targets.values[targets.values >= 0]] = True

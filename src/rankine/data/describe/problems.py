@@ -82,7 +82,7 @@ def _machines(e: Evidence) -> Iterator[str]:
         who = busy.columns[0].removesuffix("_id")
         yield (
             f"robots? {_count(len(busy), who)} with more than {BUSY} times the events of the 95th percentile "
-            f"({usual:,.0f}) make {total(busy) / total(e.visitors):.1%} of the events; `{name}` has {n:,}"
+            f"({usual:,.0f}) make {_percent(total(busy) / total(e.visitors))} of the events; `{name}` has {n:,}"
         )
 
 
@@ -125,7 +125,7 @@ def _strangers(e: Evidence) -> Iterator[str]:
             share = total(missing) / max(total(counts), 1)
             names = _names(missing[key].head(3).to_list())
             what = f"{_of(len(missing), len(counts))} of the {table} in events have no row in the table of {table}"
-            yield f"{what} ({share:.1%} of the events): {names}{', ...' if len(missing) > 3 else ''}"
+            yield f"{what} ({_percent(share)} of the events): {names}{', ...' if len(missing) > 3 else ''}"
         if n_unused:
             yield f"{_of(n_unused, len(known))} of the {table} in their table have no event"
 
@@ -139,7 +139,7 @@ def _columns(e: Evidence) -> Iterator[str]:
     nulls |= {name: e.facts.get(f"nulls {name}", 0) / max(e.found.n_events, 1) for name in ("session_id", "value")}
     for name, share in nulls.items():
         if share > MANY_NULLS:
-            yield f"column `{name}` of events is empty in {share:.1%} of the rows"
+            yield f"column `{name}` of events is empty in {_percent(share)} of the rows"
 
 
 def _blanks(e: Evidence) -> Iterator[str]:
@@ -150,7 +150,11 @@ def _blanks(e: Evidence) -> Iterator[str]:
 
 
 def _of(n: int, n_all: int) -> str:
-    return f"{n:,} ({n / max(n_all, 1):.2%})"
+    return f"{n:,} ({_percent(n / max(n_all, 1))})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _count(n: int, word: str) -> str:

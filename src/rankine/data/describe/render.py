@@ -41,10 +41,8 @@ def _shape(d: Description) -> Iterator[str]:
     if d.repeat_rate is not None:
         yield f"repeats       {_percent(d.repeat_rate)} of the events repeat an earlier {visitor}-item pair"
     if d.cold_items is not None and d.cold_events is not None and d.last_tenth is not None:
-        yield (
-            f"cold          of the items seen in the last tenth of the time (from {_moment(d.last_tenth)}), "
-            f"{_percent(d.cold_items)} were never seen before; they take {_percent(d.cold_events)} of its events"
-        )
+        yield f"cold          {_percent(d.cold_items)} of the items in the last tenth of the time are new, with"
+        yield f"              {_percent(d.cold_events)} of its events (from {_moment(d.last_tenth)})"
     if d.head_share is not None:
         yield f"popularity    the most popular 1 % of the items take {_percent(d.head_share)} of the events"
 

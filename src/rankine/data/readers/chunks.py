@@ -37,17 +37,24 @@ class Chunk:
 
 
 def blocks(path: Path, size: int = BLOCK_BYTES, quoted: bool = False) -> Iterator[bytes]:
-    """The file in pieces of about `size` bytes, cut behind a newline; with `quoted`, one outside of double quotes."""
-    rest = b""
+    """The file in pieces of about `size` bytes, cut behind a newline; with `quoted`, one outside of double quotes.
+
+    Where a stray quote makes their number odd, a record of several lines may be cut.
+    """
     with path.open("rb") as file:
+        rest = file.read(size)
         while data := file.read(size):
-            rest += data
             cut = _cut(rest, quoted and len(rest) < 4 * size)
             if cut:
                 yield rest[:cut]
-            rest = rest[cut:]
+            rest = rest[cut:] + data
     if rest:
         yield rest
+
+
+def safe_name(name: str) -> str:
+    """The name of a column that polars does not take for a pattern, as it does `*` and `^...$`."""
+    return f"column {name}" if name == "*" or (name.startswith("^") and name.endswith("$")) else name
 
 
 def clip(value: bytes | str) -> str:

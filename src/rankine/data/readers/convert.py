@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import orjson
 import polars as pl
 
 from rankine.data.readers import times
 from rankine.data.schema import Kind
 
 OUT = "rankine.out."  # converted columns stand beside the file's own until the faults are known
-JSON_LIST = r"^\s*\[.*\]\s*$"
 Faults = list[tuple[str, pl.Expr]]
 
 
@@ -112,18 +112,36 @@ def _time(raw: pl.Expr, out: pl.Expr, dtype: pl.DataType, facts: Facts) -> tuple
 
 
 def strings(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Lists of text; from text, a JSON list or one value."""
+    """Lists of text; from text, a JSON list or one value. A list within the list is a null."""
     if dtype == pl.String:
-        is_list = raw.str.contains(JSON_LIST) & raw.str.json_path_match("$").str.starts_with("[")
-        many = pl.when(is_list).then(raw).str.json_decode(pl.List(pl.String))
-        return pl.when(is_list).then(many).when(raw.str.strip_chars() != "").then(pl.concat_list(raw))
+        maybe = pl.when(raw.str.contains(r"^\s*\[")).then(raw)
+        many = maybe.map_elements(_json_list, return_dtype=pl.List(pl.String))
+        return pl.coalesce(many, pl.when(raw.str.strip_chars() != "").then(pl.concat_list(raw)))
     if dtype.is_nested():
         return raw.cast(pl.List(pl.String)).list.drop_nulls()
     return pl.when(raw.is_not_null()).then(pl.concat_list(as_text(raw, dtype)))
 
 
+def _json_list(text: str) -> list[str | None] | None:
+    """The values of a JSON list as text, nulls left out, lists and objects as None; None for any other text."""
+    try:
+        values = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(values, list):
+        return None
+    return [_json_text(value) for value in values if value is not None]
+
+
+def _json_text(value: object) -> str | None:
+    if isinstance(value, (list, dict)):
+        return None
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
 def _categories(raw: pl.Expr, out: pl.Expr, dtype: pl.DataType, facts: Facts) -> tuple[pl.Expr, Faults]:
-    return strings(raw, dtype), []
+    nested = out.list.eval(pl.element().is_null()).list.any()
+    return strings(raw, dtype), [("expected a list of single values", nested)]
 
 
 def floats(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from rankine.data.readers.chunks import LINE, REFUSALS, Chunk, Fault, Votes, blocks, clip
+from rankine.data.readers.chunks import LINE, REFUSALS, Chunk, Fault, Votes, blocks, clip, safe_name
 from rankine.data.readers.config import Source
 from rankine.errors import DataError
 
 SEPARATORS = ",\t;|"
 LONGEST_RECORD = 100  # lines that one quoted record may span before its quote counts as never closed
+UNCLOSED = "a quoted field that is never closed"
 SAMPLE = 10_000  # rows of a block that are looked at to tell numbers from text
 
 
@@ -39,7 +40,9 @@ def _header(source: Source, line: bytes) -> tuple[list[str], str]:
         raise DataError(f"`{source.label}` line 1 is not UTF-8 at byte {error.start + 1}: save it as UTF-8") from None
     separator = max(SEPARATORS, key=text.count)
     row = next(csv.reader([text], delimiter=separator), [])
-    names = [name.strip() or f"column_{i}" for i, name in enumerate(row, 1)]  # a row index is often written unnamed
+    names = [
+        safe_name(name.strip()) or f"column_{i}" for i, name in enumerate(row, 1)
+    ]  # a row index is often written unnamed
     twice = [name for name, n in Counter(names).items() if n > 1]
     if twice or not names:
         found = f"`{twice[0]}` twice" if twice else "an empty line"
@@ -97,26 +100,24 @@ def _line_by_line(block: bytes, first: int, names: list[str], separator: str) ->
 
 def _record(lines: Sequence[bytes], n_fields: int, separator: str) -> tuple[list[str], int, str | None]:
     """The fields of the first record (none on a blank line), how many lines it takes, and why it is no record."""
-    text, reason = "", None
-    for n_lines, line in enumerate(lines, 1):
+    if not lines[0].strip():
+        return [], 1, None
+    parts: list[str] = []
+    reason = None
+    for line in lines:
         try:
-            text += line.decode("utf-8")
+            parts.append(line.decode("utf-8"))
         except UnicodeDecodeError as error:
             return [], 1, reason or f"invalid UTF-8 at byte {error.start + 1}"
-        if n_lines == 1 and not text.strip():
-            return [], 1, None
-        row, problem = _fields(text.removesuffix("\r"), separator)
-        if row is not None:
-            wrong = f"expected {n_fields} fields; got {len(row)}"
-            return (row, n_lines, None) if len(row) == n_fields else ([], 1, reason or wrong)
-        reason = reason or problem
+        if reason and b'"' not in line:
+            continue  # the quote is still open
+        row, problem = _fields("\n".join(parts).removesuffix("\r"), separator)
+        if row is not None and len(row) == n_fields:
+            return row, len(parts), None
+        reason = reason or problem or f"expected {n_fields} fields; got {len(row or ())}"
         if problem != UNCLOSED:
-            return [], 1, reason
-        text += "\n"
+            break
     return [], 1, reason
-
-
-UNCLOSED = "a quoted field that is never closed"
 
 
 def _fields(text: str, separator: str) -> tuple[list[str] | None, str | None]:

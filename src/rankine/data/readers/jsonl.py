@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import orjson
 import polars as pl
 
-from rankine.data.readers.chunks import LINE, REFUSALS, Chunk, Fault, Votes, blocks, clip
+from rankine.data.readers.chunks import LINE, REFUSALS, Chunk, Fault, Votes, blocks, clip, safe_name
 from rankine.data.readers.config import Source
 from rankine.errors import DataError
 
@@ -49,6 +49,7 @@ def _parse(block: bytes, n_rows: int, schema: dict[str, pl.DataType] | None = No
         frame = pl.read_ndjson(io.BytesIO(block), schema=schema, infer_schema_length=None)  # every key of every line
     except REFUSALS:
         return None
+    frame.columns = [safe_name(name) for name in frame.columns]
     return frame if frame.height == n_rows else None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from rankine.data.readers.chunks import FILE, LINE, REFUSALS, Chunk, Fault, Votes
+from rankine.data.readers.chunks import FILE, LINE, REFUSALS, Chunk, Fault, Votes, safe_name
 from rankine.data.readers.config import Source
 from rankine.data.readers.delimited import read_delimited
 from rankine.data.readers.jsonl import read_jsonl
@@ -95,6 +95,7 @@ def _scan(source: Source) -> pl.LazyFrame:
 
 
 def _marked(rows: pl.LazyFrame, number: int, split: str | None) -> pl.LazyFrame:
+    rows = rows.rename({name: safe_name(name) for name in rows.collect_schema() if safe_name(name) != name})
     marks = [pl.lit(number, pl.UInt16).alias(FILE)]
     return rows.with_columns(marks if split is None else [*marks, pl.lit(split).alias("split")])
 

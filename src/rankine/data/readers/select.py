@@ -26,7 +26,8 @@ def exploded(raw: Raw, column: str, label: str) -> Raw:
     if not isinstance(dtype, pl.List):
         raise ConfigError(f"`explode` needs a column of lists; `{column}` of `{label}` has type {dtype}")
     types = {**raw.types, column: cast(pl.DataType, dtype.inner)}
-    return dataclasses.replace(raw, rows=rows.explode(column), types=types)
+    filled = pl.when(pl.col(column).list.len() > 0).then(pl.col(column))  # an empty list becomes a row without a value
+    return dataclasses.replace(raw, rows=rows.with_columns(filled).explode(column), types=types)
 
 
 def filtered(raw: Raw, where: str, label: str) -> Raw:
@@ -47,9 +48,10 @@ def filtered(raw: Raw, where: str, label: str) -> Raw:
     typed = raw.rows.with_columns(pl.col(name).alias(TEXT + name) for name in texts)
     typed = typed.with_columns(pl.col(name).cast(pl.Float64, strict=False) for name in texts)
     try:
-        dtype = typed.select(condition.alias("where")).collect_schema()["where"]
+        dtype = typed.limit(0).select(condition.alias("where")).collect().schema["where"]
     except REFUSALS as error:
-        raise ConfigError(f"`where` of `{label}` does not fit its columns: {_first_line(error)}") from None
+        types = ", ".join(f"`{name}` is {'text' if schema[name] == pl.String else schema[name]}" for name in roots)
+        raise ConfigError(f"`where` of `{label}` does not fit its columns ({types}): {_first_line(error)}") from None
     if dtype != pl.Boolean:
         raise ConfigError(f"`where` of `{label}` must be true or false for each row; {where!r} has type {dtype}")
     kept = typed.filter(condition).with_columns(pl.col(TEXT + name).alias(name) for name in texts)
