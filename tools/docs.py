@@ -22,8 +22,14 @@ def pages() -> dict[str, str]:
 
 def models_page() -> str:
     """Every model: what it looks at, its mathematics and its settings."""
-    lines = ["# Models", "", "Generated from the models themselves. A recipe names them by the name in front.", "",
-             "| name | model | looks at | answers from |", "|---|---|---|---|"]
+    lines = [
+        "# Models",
+        "",
+        "Generated from the models themselves. A recipe names them by the name in front.",
+        "",
+        "| name | model | looks at | answers from |",
+        "|---|---|---|---|",
+    ]
     for name, model in MODELS.items():
         source = model().source.name.lower()
         lines.append(f"| [`{name}`](#{name}) | {model.label} | {model.summary} | {source} |")
@@ -34,9 +40,20 @@ def models_page() -> str:
 
 def settings_page() -> str:
     """Every setting of the service."""
-    lines = ["# Settings of the service", "", "A flag of `rankine serve` goes before the environment, which goes before the default.", "",
-             "| setting | environment | default | unit | what it is |", "|---|---|---|---|---|"]
-    return "\n".join(lines + [f"| `{r.name}` | `{r.variable}` | `{r.default}` | {r.unit} | {r.help} |" for r in table()]) + "\n"
+    lines = [
+        "# Settings of the service",
+        "",
+        "A flag of `rankine serve` goes before the environment, which goes before the default. `rankine serve RUN` keeps its log beside "
+        "the",
+        "run folder, in `RUN.events.sqlite`, unless flag or environment name another file.",
+        "",
+        "| setting | environment | default | unit | what it is |",
+        "|---|---|---|---|---|",
+    ]
+    return (
+        "\n".join(lines + [f"| `{r.name}` | `{r.variable}` | `{r.default}` | {r.unit} | {r.help} |" for r in table()])
+        + "\n"
+    )
 
 
 def described(model: type[Model]) -> list[str]:

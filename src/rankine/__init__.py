@@ -27,7 +27,7 @@ _PLACES = {
     "shop_config": "rankine.data.synthetic",
 }
 
-__all__ = sorted(_PLACES)  # noqa: PLE0605
+__all__ = sorted(_PLACES)
 
 
 def __getattr__(name: str) -> Any:

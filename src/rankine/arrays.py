@@ -88,6 +88,7 @@ class CSR:
 
     @property
     def n_rows(self) -> int:
+        """Number of rows, empty ones included."""
         return len(self.indptr) - 1
 
     @property

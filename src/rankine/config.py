@@ -66,12 +66,16 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"`{path}` is not valid TOML: {error}") from None
 
 
-def require(config: Any, name: str, *, at_least: float | None = None, above: float | None = None,
-            at_most: float | None = None) -> None:
+def require(
+    config: Any, name: str, *, at_least: float | None = None, above: float | None = None, at_most: float | None = None
+) -> None:
     """Raise ConfigError unless the number `name` of `config` lies in the stated range."""
     value = getattr(config, name)
-    bounds: list[tuple[float | None, str, Callable[[float, float], bool]]] = [(at_least, "at least", lambda a, b: a >= b), (above, "above", lambda a, b: a > b),
-              (at_most, "at most", lambda a, b: a <= b)]
+    bounds: list[tuple[float | None, str, Callable[[float, float], bool]]] = [
+        (at_least, "at least", lambda a, b: a >= b),
+        (above, "above", lambda a, b: a > b),
+        (at_most, "at most", lambda a, b: a <= b),
+    ]
     for bound, words, holds in bounds:
         if bound is not None and value is not None and not holds(value, bound):
             raise ConfigError(f"`{name}` of {type(config).__qualname__} must be {words} {bound}; got {value!r}")

@@ -126,8 +126,8 @@ class Pipeline:
             source = recommender.model.source.name.lower()
             new = found[: request.k - len(places)]
             reason = self._reason(recommender.model.source, request)
-            places |= {r.item_id: self._place(r, source, recommender.name, reason) for r in new}
-            steps.append(Step(recommender.name, source, len(new), why))
+            places |= {r.item_id: self._place(r, source, recommender.title, reason) for r in new}
+            steps.append(Step(recommender.title, source, len(new), why))
             if len(places) == request.k:
                 break
         if len(places) < request.k:
@@ -149,10 +149,15 @@ class Pipeline:
         for recommender in self.recommenders:
             if can_rank_similar(recommender.model) and item_id in recommender.encoder.items:
                 reason = f"close to {self.title(item_id)}"
-                places = tuple(self._place(r, "together", recommender.name, reason)
-                               for r in recommender.similar(item_id, k) if r.score > 0)
+                places = tuple(
+                    self._place(r, "together", recommender.title, reason)
+                    for r in recommender.similar(item_id, k)
+                    if r.score > 0
+                )
                 if places:
-                    return Answer(places, "together", (Step(recommender.name, "together", len(places), "knows this item"),))
+                    return Answer(
+                        places, "together", (Step(recommender.title, "together", len(places), "knows this item"),)
+                    )
         return self.answer(Request(k=k, exclude=[item_id]))
 
     def _ask(self, recommender: Recommender, request: Request, exclude: Sequence[str]) -> tuple[list[Ranked], str]:
@@ -161,8 +166,14 @@ class Pipeline:
         for name in request.context:
             if name not in recommender.encoder.context:
                 raise RequestError(f"unknown context column `{name}`{closest(name, recommender.encoder.context)}")
-        query = recommender.encoder.query(user=request.user, history=request.history, weights=request.weights,
-                                          session_len=request.session_len, context=known, timestamp=request.timestamp)
+        query = recommender.encoder.query(
+            user=request.user,
+            history=request.history,
+            weights=request.weights,
+            session_len=request.session_len,
+            context=known,
+            timestamp=request.timestamp,
+        )
         if not bool(recommender.model.evidence(query)[0]):
             return [], "knows nothing about this visitor"
         scores = recommender.model.score(query)

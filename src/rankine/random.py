@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 
+
 def stream(seed: int, purpose: str, *keys: int | str) -> np.random.Generator:
     """A generator of its own for `purpose` (and `keys`, a fold or a thread), the same for the same arguments."""
     return np.random.default_rng(seed_of(seed, purpose, *keys))

@@ -34,8 +34,15 @@ class Ranked:
     score: float
 
 
-def fit(name: str, dataset: Dataset, settings: Mapping[str, Any] | None = None, *, seed: int = 0,
-        collapse_repeats: bool = False, monitor: Monitor = no_monitor) -> Recommender:
+def fit(
+    name: str,
+    dataset: Dataset,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    collapse_repeats: bool = False,
+    monitor: Monitor = no_monitor,
+) -> Recommender:
     """Fit the model `name` of MODELS to all events of `dataset`.
 
     Raises ConfigError for an unknown model or setting, ModelError where the dataset lacks what the model needs.
@@ -44,10 +51,21 @@ def fit(name: str, dataset: Dataset, settings: Mapping[str, Any] | None = None, 
     return fit_arrays(name, encoder, encoder.events(dataset.events), settings, seed=seed, monitor=monitor)
 
 
-def fit_arrays(name: str, encoder: Encoder, data: EventArrays, settings: Mapping[str, Any] | None = None, *,
-               seed: int = 0, monitor: Monitor = no_monitor) -> Recommender:
-    """`fit` for events that are encoded already, so that several models share the work."""
-    model = new_model(name, settings)
+def fit_arrays(
+    name: str,
+    encoder: Encoder,
+    data: EventArrays,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    monitor: Monitor = no_monitor,
+) -> Recommender:
+    """`fit` for events that are encoded already, so that several models share the work.
+
+    `name` may add a word that tells variants apart: `popularity recent`.
+    """
+    base, _, variant = name.partition(" ")
+    model = new_model(base, settings)
     model.needs.check(data, f"`{name}`")
     if not len(data):
         raise ModelError(f"`{name}` got no training event with a known item and a weight other than zero")
@@ -59,7 +77,7 @@ def fit_arrays(name: str, encoder: Encoder, data: EventArrays, settings: Mapping
 
         assert isinstance(model, NeuralModel)
         train(model, data, seed=seed, monitor=monitor)
-    return Recommender(name, model, encoder)
+    return Recommender(base, model, encoder, variant)
 
 
 def new_model(name: str, settings: Mapping[str, Any] | None = None) -> Model:
@@ -69,19 +87,33 @@ def new_model(name: str, settings: Mapping[str, Any] | None = None) -> Model:
 
 
 class Recommender:
-    """A fitted model that answers in outside ids."""
+    """A fitted model that answers in outside ids. `variant` tells two of the same name apart."""
 
-    def __init__(self, name: str, model: Model, encoder: Encoder) -> None:
+    def __init__(self, name: str, model: Model, encoder: Encoder, variant: str = "") -> None:
         self.name = name
+        self.variant = variant
         self.model = model
         self.encoder = encoder
 
-    def __repr__(self) -> str:
-        return f"Recommender({self.name!r}, {len(self.encoder.users):,} users, {len(self.encoder.items):,} items)"
+    @property
+    def title(self) -> str:
+        """Its name in MODELS, and its variant where it has one: what a recipe calls it."""
+        return f"{self.name} {self.variant}".strip()
 
-    def recommend(self, user: str | None = None, history: Sequence[str] = (), *, k: int = 10, exclude: Sequence[str] = (),
-                  exclude_history: bool = False, context: Mapping[str, Any] | None = None,
-                  timestamp: float | None = None) -> list[Ranked]:
+    def __repr__(self) -> str:
+        return f"Recommender({self.title!r}, {len(self.encoder.users):,} users, {len(self.encoder.items):,} items)"
+
+    def recommend(
+        self,
+        user: str | None = None,
+        history: Sequence[str] = (),
+        *,
+        k: int = 10,
+        exclude: Sequence[str] = (),
+        exclude_history: bool = False,
+        context: Mapping[str, Any] | None = None,
+        timestamp: float | None = None,
+    ) -> list[Ranked]:
         """The k best items for a user, a history of item ids (oldest first), or both; unknown ids are no error.
 
         timestamp is the moment of the request in Unix seconds. Raises RequestError for k below 1 or an unknown context column.
@@ -121,7 +153,13 @@ class Recommender:
     def save(self, folder: Path) -> None:
         """Write recommender.json, weights.safetensors, encoder.json and vocab/*.parquet. Nothing saved can run code."""
         folder.mkdir(parents=True, exist_ok=True)
-        facts = {"format": FORMAT, "rankine": __version__, "model": self.name, "config": to_dict(self.model.config)}
+        facts = {
+            "format": FORMAT,
+            "rankine": __version__,
+            "model": self.name,
+            "variant": self.variant,
+            "config": to_dict(self.model.config),
+        }
         (folder / "recommender.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
         save_file({n: np.ascontiguousarray(a) for n, a in self.model.state().items()}, folder / "weights.safetensors")
         self.encoder.save(folder)
@@ -134,10 +172,12 @@ class Recommender:
             raise ConfigError(f"no recommender in `{folder}`: expected recommender.json")
         facts = json.loads(path.read_text(encoding="utf-8"))
         if facts.get("format") != FORMAT:
-            raise ConfigError(f"`{path}` has format {facts.get('format')!r}; this version reads {FORMAT}: fit and save it again")
+            raise ConfigError(
+                f"`{path}` has format {facts.get('format')!r}; this version reads {FORMAT}: fit and save it again"
+            )
         model = new_model(facts["model"], facts["config"])
         model.load_state(load_file(folder / "weights.safetensors"))
-        return cls(facts["model"], model, Encoder.load(folder))
+        return cls(facts["model"], model, Encoder.load(folder), facts.get("variant", ""))
 
 
 def can_rank_similar(model: Model) -> bool:

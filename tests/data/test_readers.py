@@ -192,7 +192,6 @@ def test_a_mapping_in_schema_toml_is_used_where_the_recipe_says_nothing(tmp_path
     (tmp_path / "log.csv").write_text(f"visitor,what,when,stars,junk\nu1,5,{T},4,x\nu2,6,{T + 1},5,y\n")
     (tmp_path / "schema.toml").write_text(
         """
-        sessions_gap_minutes = 30
         [events]
         file = "log.csv"
         columns = { user_id = "visitor", item_id = "what", timestamp = "when", value = "stars" }

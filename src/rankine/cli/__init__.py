@@ -45,3 +45,7 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        where = f": `{error.filename}`" if error.filename else ""
+        typer.echo(f"rankine: {error.strerror or error}{where}", err=True)
+        sys.exit(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -23,9 +24,11 @@ def serve_command(
     from rankine.serving import Settings, serve
 
     opened = Run.open(run)
-    flags = {**dict(_setting(text) for text in set_ or []), "host": host, "port": port,
-             "log_path": str(log_path or opened.folder.with_name(opened.folder.name + ".events.sqlite"))}
-    settings = Settings.read(flags)
+    beside = opened.folder.with_name(opened.folder.name + ".events.sqlite")
+    named = {"host": host, "port": port, "log_path": None if log_path is None else str(log_path)}
+    given = {name: value for name, value in named.items() if value is not None}
+    flags = {**dict(_setting(text) for text in set_ or []), **given}
+    settings = Settings.read(flags, {"RANKINE_LOG_PATH": str(beside), **os.environ})
     serve(opened.pipeline(), opened.schema, opened.visitors(), settings, opened.name,
           announce=lambda url: console.print(f"Serving {opened.name} on {url}, events in {settings.log_path}"))
 

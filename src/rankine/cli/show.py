@@ -13,7 +13,7 @@ from rich.table import Table
 from rankine.pipeline import Answer
 from rankine.runs import Run
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # titles may hold [brackets] and :colons:
 if not console.is_terminal:
     console.width = 200  # a file or a pipe has no width to respect
 

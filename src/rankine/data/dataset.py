@@ -30,25 +30,38 @@ class Dataset:
     name: str = "data"
 
     @classmethod
-    def from_frames(cls, events: pl.DataFrame, users: pl.DataFrame | None = None, items: pl.DataFrame | None = None,
-                    schema: Schema | None = None, name: str = "data") -> Dataset:
+    def from_frames(
+        cls,
+        events: pl.DataFrame,
+        users: pl.DataFrame | None = None,
+        items: pl.DataFrame | None = None,
+        schema: Schema | None = None,
+        name: str = "data",
+    ) -> Dataset:
         """A dataset from frames already in our column names; kinds not given in the schema are inferred.
 
         A missing event_type becomes `view`, or `rating` where there is a `value`. Raises DataError.
         """
         schema = schema or Schema()
         if "item_id" not in events.columns:
-            raise DataError(f"events need the column `item_id`; got {events.columns}{closest('item_id', events.columns)}")
+            raise DataError(
+                f"events need the column `item_id`; got {events.columns}{closest('item_id', events.columns)}"
+            )
         if "event_type" not in events.columns:
             default = "rating" if "value" in events.columns else "view"
             events = events.with_columns(pl.lit(default).alias("event_type"))
         if "user_id" not in events.columns:
             events = events.with_columns(pl.lit(None, pl.String).alias("user_id"))
-        tables = {"events": events, "users": EMPTY_USERS if users is None else users,
-                  "items": EMPTY_ITEMS if items is None else items}
+        tables = {
+            "events": events,
+            "users": EMPTY_USERS if users is None else users,
+            "items": EMPTY_ITEMS if items is None else items,
+        }
         _check_tables(tables)
-        kinds = {name: {**{c: kind_of(c, t) for c, t in frame.schema.items()}, **getattr(schema, name)}
-                 for name, frame in tables.items()}
+        kinds = {
+            name: {**{c: kind_of(c, t) for c, t in frame.schema.items()}, **getattr(schema, name)}
+            for name, frame in tables.items()
+        }
         kinds = {name: {c: k for c, k in kinds[name].items() if c in frame.columns} for name, frame in tables.items()}
         tables = {name: _cast(frame, kinds[name], name) for name, frame in tables.items()}
         if "timestamp" in tables["events"].columns:

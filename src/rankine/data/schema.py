@@ -64,8 +64,10 @@ def _types(feedback: Feedback, weights: Mapping[str, float]) -> dict[str, EventT
 
 
 EVENT_TYPES: dict[str, EventType] = {
-    **_types(Feedback.IMPLICIT, {"view": 1, "page_view": 1, "click": 1, "preview": 1, "play": 1, "cart": 3,
-                                 "purchase": 5, "return": -3}),
+    **_types(
+        Feedback.IMPLICIT,
+        {"view": 1, "page_view": 1, "click": 1, "preview": 1, "play": 1, "cart": 3, "purchase": 5, "return": -3},
+    ),
     **_types(Feedback.EXPLICIT, {"rating": 1, "review": 1}),
     **_types(Feedback.INTENT, {"search": 0}),
     **_types(Feedback.SOCIAL, {"like": 2, "share": 2, "follow": 2, "unfollow": -2}),
@@ -84,10 +86,19 @@ EVENT_COLUMNS: dict[str, Kind] = {
 
 KINDS_BY_NAME: dict[str, Kind] = {
     **EVENT_COLUMNS,
-    "author_id": Kind.ID, "query": Kind.TEXT, "ip": Kind.TEXT,
-    "name": Kind.TEXT, "title": Kind.TEXT, "description": Kind.TEXT, "url": Kind.TEXT,
-    "created_date": Kind.TIME, "updated_date": Kind.TIME, "available_from": Kind.TIME,
-    "geo": Kind.GEO, "tags": Kind.CATEGORIES, "vector": Kind.VECTOR,
+    "author_id": Kind.ID,
+    "query": Kind.TEXT,
+    "ip": Kind.TEXT,
+    "name": Kind.TEXT,
+    "title": Kind.TEXT,
+    "description": Kind.TEXT,
+    "url": Kind.TEXT,
+    "created_date": Kind.TIME,
+    "updated_date": Kind.TIME,
+    "available_from": Kind.TIME,
+    "geo": Kind.GEO,
+    "tags": Kind.CATEGORIES,
+    "vector": Kind.VECTOR,
     "split": Kind.CATEGORY,
 }
 """Kinds of the domain's usual column names, used where a schema says nothing."""

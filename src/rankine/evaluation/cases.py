@@ -57,11 +57,17 @@ class Cases:
             return None if values is None or like is None else like.with_values(values).take(rows).values
 
         return replace(
-            self, queries=self.queries.take(rows), targets=self.targets.take(rows), unit_idx=self.unit_idx[rows],
-            exclude=part(self.exclude), candidates=part(self.candidates),
+            self,
+            queries=self.queries.take(rows),
+            targets=self.targets.take(rows),
+            unit_idx=self.unit_idx[rows],
+            exclude=part(self.exclude),
+            candidates=part(self.candidates),
             values=None if self.values is None else self.values[rows],
-            history_rows=part(self.history_rows), history_times=flat(self.history_times, self.history_rows),
-            target_rows=part(self.target_rows), target_times=flat(self.target_times, self.target_rows),
+            history_rows=part(self.history_rows),
+            history_times=flat(self.history_times, self.history_rows),
+            target_rows=part(self.target_rows),
+            target_times=flat(self.target_times, self.target_rows),
         )
 
     @property
@@ -70,8 +76,9 @@ class Cases:
         return len(self.unit_names)
 
 
-def next_item(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, drop_unknown: bool = False,
-              first: bool = False) -> Cases:
+def next_item(
+    encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, drop_unknown: bool = False, first: bool = False
+) -> Cases:
     """One case per event of a test session but the first (`first`: that one too), with what the visitor did until then.
 
     drop_unknown leaves events of items not known in training out before anything is counted; otherwise such a target is a miss.
@@ -86,21 +93,31 @@ def next_item(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, dro
         is_target &= ~repeats_previous(log.session, log.item_code, considered)
     at = np.flatnonzero(is_target & (first | (_count_before(considered, log.session_start) > 0)))
     if not len(at):
-        raise DataError("no test session has two events: there is nothing to predict; test a longer period or use `user_items`")
+        raise DataError(
+            "no test session has two events: there is nothing to predict; test a longer period or use `user_items`"
+        )
     queries, rows = _queries(encoder, log, at, seen, max_history=MAX_HISTORY)
     names, unit_idx = _units(log.session_name[at])
     return Cases(
-        queries=queries, targets=Ragged.from_lengths(log.item[at], np.ones(len(at), np.int64)), unit="session",
-        unit_names=names, unit_idx=unit_idx,
-        history_rows=queries.history.with_values(log.row[rows]), history_times=log.times_of(rows),
-        target_rows=Ragged.from_lengths(log.row[at], np.ones(len(at), np.int64)), target_times=log.times_of(at),
-        counts={"unknown_targets": int((log.item[at] == log.n_items).sum()),
-                "dropped_unknown_events": int((log.test & (log.item == log.n_items)).sum()) if drop_unknown else 0},
+        queries=queries,
+        targets=Ragged.from_lengths(log.item[at], np.ones(len(at), np.int64)),
+        unit="session",
+        unit_names=names,
+        unit_idx=unit_idx,
+        history_rows=queries.history.with_values(log.row[rows]),
+        history_times=log.times_of(rows),
+        target_rows=Ragged.from_lengths(log.row[at], np.ones(len(at), np.int64)),
+        target_times=log.times_of(at),
+        counts={
+            "unknown_targets": int((log.item[at] == log.n_items).sum()),
+            "dropped_unknown_events": int((log.test & (log.item == log.n_items)).sum()) if drop_unknown else 0,
+        },
     )
 
 
-def user_items(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, drop_unknown: bool = False,
-               exclude_seen: bool = True) -> Cases:
+def user_items(
+    encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, drop_unknown: bool = False, exclude_seen: bool = True
+) -> Cases:
     """One case per user with test events: all their test items against everything they did before."""
     n_all = len(test)
     test = encoder_known(encoder, test) if drop_unknown else test
@@ -124,12 +141,21 @@ def user_items(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, dr
     exclude = queries.history if exclude_seen else None
     names, unit_idx = _units(log.user_name[at[some]])
     return Cases(
-        queries=queries, targets=targets, unit="user", unit_names=names, unit_idx=unit_idx,
+        queries=queries,
+        targets=targets,
+        unit="user",
+        unit_names=names,
+        unit_idx=unit_idx,
         exclude=None if exclude is None else _sorted_rows(exclude),
-        history_rows=queries.history.with_values(log.row[rows]), history_times=log.times_of(rows),
-        target_rows=target_rows.with_values(log.row[target_rows.values]), target_times=log.times_of(target_rows.values),
-        counts={"unknown_targets": int((targets.values == log.n_items).sum()), "users_without_new_items": len(at) - len(some),
-                "dropped_unknown_events": n_dropped},
+        history_rows=queries.history.with_values(log.row[rows]),
+        history_times=log.times_of(rows),
+        target_rows=target_rows.with_values(log.row[target_rows.values]),
+        target_times=log.times_of(target_rows.values),
+        counts={
+            "unknown_targets": int((targets.values == log.n_items).sum()),
+            "users_without_new_items": len(at) - len(some),
+            "dropped_unknown_events": n_dropped,
+        },
     )
 
 
@@ -166,12 +192,24 @@ def ratings(encoder: Encoder, test: pl.DataFrame) -> Cases:
     users, items = encoder.users.index(test["user_id"]), encoder.items.index(test["item_id"])
     names, unit_idx = _units(test["user_id"].fill_null("").to_numpy())
     n = len(test)
-    queries = Queries(user_idx=users, history=Ragged.empty(n), history_weight=np.empty(0, np.float32),
-                      session_len=np.zeros(n, np.int64), timestamp=np.full(n, np.nan), n_users=len(encoder.users),
-                      n_items=len(encoder.items))
-    return Cases(queries=queries, targets=Ragged.from_lengths(items, np.ones(n, np.int64)), unit="user", unit_names=names,
-                 unit_idx=unit_idx, values=test["value"].to_numpy().astype(np.float64),
-                 counts={"unknown_targets": int((items == len(encoder.items)).sum())})
+    queries = Queries(
+        user_idx=users,
+        history=Ragged.empty(n),
+        history_weight=np.empty(0, np.float32),
+        session_len=np.zeros(n, np.int64),
+        timestamp=np.full(n, np.nan),
+        n_users=len(encoder.users),
+        n_items=len(encoder.items),
+    )
+    return Cases(
+        queries=queries,
+        targets=Ragged.from_lengths(items, np.ones(n, np.int64)),
+        unit="user",
+        unit_names=names,
+        unit_idx=unit_idx,
+        values=test["value"].to_numpy().astype(np.float64),
+        counts={"unknown_targets": int((items == len(encoder.items)).sum())},
+    )
 
 
 def encoder_known(encoder: Encoder, frame: pl.DataFrame) -> pl.DataFrame:
@@ -225,22 +263,35 @@ def _timeline(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, by_use
     )
     frame = frame.sort("_visitor", "_session_time", "session_id", "_test", "timestamp", "row", maintain_order=True)
     visitor, session = codes(frame["_visitor"]), codes(frame["session_id"])
-    weights = {name: 0.0 if meaning.hides else float(meaning.weight)
-               for name in frame["event_type"].unique().to_list() for meaning in [encoder.schema.event_type(name)]}
+    weights = {
+        name: 0.0 if meaning.hides else float(meaning.weight)
+        for name in frame["event_type"].unique().to_list()
+        for meaning in [encoder.schema.event_type(name)]
+    }
     visitor_start = _run_start(visitor)
     return _Log(
-        n_items=len(encoder.items), user=encoder.users.index(frame["user_id"]), item=encoder.items.index(frame["item_id"]),
-        item_code=codes(frame["item_id"]), timed=timed,
+        n_items=len(encoder.items),
+        user=encoder.users.index(frame["user_id"]),
+        item=encoder.items.index(frame["item_id"]),
+        item_code=codes(frame["item_id"]),
+        timed=timed,
         weight=frame["event_type"].replace_strict(weights, return_dtype=pl.Float32).to_numpy(),
-        time=frame["timestamp"].to_numpy(), row=frame["row"].to_numpy().astype(np.int64), test=frame["_test"].to_numpy(),
-        visitor=visitor, visitor_start=visitor_start, session=session,
+        time=frame["timestamp"].to_numpy(),
+        row=frame["row"].to_numpy().astype(np.int64),
+        test=frame["_test"].to_numpy(),
+        visitor=visitor,
+        visitor_start=visitor_start,
+        session=session,
         session_start=np.maximum(_run_start(session), visitor_start),
-        user_name=frame["user_id"].fill_null("").to_numpy(), session_name=frame["session_id"].to_numpy(),
+        user_name=frame["user_id"].fill_null("").to_numpy(),
+        session_name=frame["session_id"].to_numpy(),
         context={name: vocab.index(frame[name]) for name, vocab in encoder.context.items() if name in frame.columns},
     )
 
 
-def _queries(encoder: Encoder, log: _Log, at: Array, seen: Array, max_history: int | None = None) -> tuple[Queries, Array]:
+def _queries(
+    encoder: Encoder, log: _Log, at: Array, seen: Array, max_history: int | None = None
+) -> tuple[Queries, Array]:
     """The requests made just before the events `at`, and the log rows of their history, flat."""
     start = log.visitor_start[at] if max_history is None else np.maximum(log.visitor_start[at], at - max_history)
     lengths = at - start
@@ -249,23 +300,27 @@ def _queries(encoder: Encoder, log: _Log, at: Array, seen: Array, max_history: i
     keep = seen[flat]
     if max_history is not None:  # a visitor's sessions may overlap: what came later than the request is not its history
         keep &= log.time[flat] <= log.time[at][case]
-    if encoder.collapse_repeats:
-        in_session = flat >= log.session_start[at][case]
-        keep &= ~(in_session & repeats_previous(log.session, log.item, seen)[flat])
+        if encoder.collapse_repeats:
+            in_session = flat >= log.session_start[at][case]
+            keep &= ~(in_session & repeats_previous(log.session, log.item, seen)[flat])
     flat, case = flat[keep], case[keep]
     history = Ragged.from_lengths(log.item[flat], np.bincount(case, minlength=len(at)))
     in_session = flat >= log.session_start[at][case]
     return Queries(
-        user_idx=log.user[at], history=history, history_weight=log.weight[flat],
+        user_idx=log.user[at],
+        history=history,
+        history_weight=log.weight[flat],
         session_len=np.bincount(case, in_session, minlength=len(at)).astype(np.int64),
         timestamp=log.time[at] if log.timed else np.full(len(at), np.nan),
-        n_users=len(encoder.users), n_items=len(encoder.items),
+        n_users=len(encoder.users),
+        n_items=len(encoder.items),
         context={name: column[at] for name, column in log.context.items()},
     ), flat
 
 
-def _distinct_targets(index: Array, log: _Log, is_target: Array, n_cases: int,
-                      exclude: Ragged | None) -> tuple[Ragged, Ragged]:
+def _distinct_targets(
+    index: Array, log: _Log, is_target: Array, n_cases: int, exclude: Ragged | None
+) -> tuple[Ragged, Ragged]:
     """Distinct target items per case and the log rows of their first event; items taken out of the ranking are no targets."""
     rows = np.flatnonzero(is_target)
     _, first = np.unique(index.astype(np.int64) * len(log.item) + log.item_code[rows], return_index=True)

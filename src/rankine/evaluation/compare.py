@@ -8,7 +8,7 @@ Sources: Efron & Tibshirani 1993, ch. 13; Holm 1979.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -64,23 +64,31 @@ class Comparison:
     letters: Mapping[str, str]
 
 
-def compare(evaluations: Mapping[str, Evaluation], metric: str, *, seed: int = 0, n_resamples: int = RESAMPLES) -> Comparison:
+def compare(
+    evaluations: Mapping[str, Evaluation], metric: str, *, seed: int = 0, n_resamples: int = RESAMPLES
+) -> Comparison:
     """Compare models evaluated on the same cases. Raises DataError where the cases differ, ConfigError for a metric without cases."""
     _same_cases(evaluations)
     for name, evaluation in evaluations.items():
         if metric not in evaluation.values:
-            raise ConfigError(f"`{metric}` has no value per case for `{name}`{closest(metric, evaluation.values)}: compare on one that has")
+            raise ConfigError(
+                f"`{metric}` has no value per case for `{name}`{closest(metric, evaluation.values)}: compare on one that has"
+            )
     names = list(evaluations)
     means = {name: evaluations[name].mean(metric) for name in names}
-    draws = dict(zip(names, resample([evaluations[n] for n in names], metric, seed=seed, n_resamples=n_resamples).T, strict=True))
+    draws = dict(
+        zip(names, resample([evaluations[n] for n in names], metric, seed=seed, n_resamples=n_resamples).T, strict=True)
+    )
     better = MetricName.parse(metric).metric.higher_is_better
     order = sorted(names, key=lambda n: means[n], reverse=better)
     intervals = {n: Interval(means[n], *_percentiles(draws[n])) for n in names}
     raw = [(a, b, draws[a] - draws[b], means[a] - means[b]) for a, b in combinations(order, 2)]
     p_values = [_p_value(difference, draw) for _, _, draw, difference in raw]
     corrected = holm(p_values)
-    pairs = tuple(Pair(a, b, metric, difference, *_percentiles(draw), p, p_holm)
-                  for (a, b, draw, difference), p, p_holm in zip(raw, p_values, corrected, strict=True))
+    pairs = tuple(
+        Pair(a, b, metric, difference, *_percentiles(draw), p, p_holm)
+        for (a, b, draw, difference), p, p_holm in zip(raw, p_values, corrected, strict=True)
+    )
     return Comparison(metric, tuple(order), intervals, pairs, letters(order, pairs))
 
 
@@ -96,7 +104,7 @@ def interval(evaluation: Evaluation, metric: str, *, seed: int = 0, n_resamples:
 
 def intervals(figures: Sequence[Figure], *, seed: int = 0, n_resamples: int = RESAMPLES) -> list[Interval]:
     """Each figure with its 95 % interval; units are drawn once for all, so the evaluations must have the same ones."""
-    draws = _resample(figures, seed, n_resamples).T if figures else []
+    draws: Iterable[Array] = _resample(figures, seed, n_resamples).T if figures else []
     return [Interval(e.mean(metric), *_percentiles(draw)) for (e, metric), draw in zip(figures, draws, strict=True)]
 
 
@@ -132,11 +140,13 @@ def letters(order: Sequence[str], pairs: Sequence[Pair]) -> dict[str, str]:
     runs: list[tuple[int, int]] = []
     for start in range(len(order)):
         end = start
-        while end + 1 < len(order) and all(frozenset((order[i], order[end + 1])) not in apart for i in range(start, end + 1)):
+        while end + 1 < len(order) and all(
+            frozenset((order[i], order[end + 1])) not in apart for i in range(start, end + 1)
+        ):
             end += 1
         if not runs or end > runs[-1][1]:
             runs.append((start, end))
-    shared = {name: "" for name in order}
+    shared = dict.fromkeys(order, "")
     for letter, (start, end) in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", runs, strict=False):
         for name in order[start : end + 1]:
             shared[name] += letter
@@ -159,4 +169,6 @@ def _same_cases(evaluations: Mapping[str, Evaluation]) -> None:
     first_name, first = next(iter(evaluations.items()))
     for name, other in evaluations.items():
         if not np.array_equal(other.unit_idx, first.unit_idx) or not other.unit_names.equals(first.unit_names):
-            raise DataError(f"`{name}` and `{first_name}` were evaluated on different cases: a paired comparison needs the same")
+            raise DataError(
+                f"`{name}` and `{first_name}` were evaluated on different cases: a paired comparison needs the same"
+            )

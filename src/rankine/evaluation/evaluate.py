@@ -17,7 +17,7 @@ from rankine.features.queries import Queries
 from rankine.kernels.ranks import all_finite, target_ranks, top_k
 from rankine.progress import track
 
-BLOCK_VALUES = 1 << 24  # scores held at a time: 64 MiB
+BLOCK_VALUES = 1 << 22  # scores held at a time: 16 MiB, memory that is used again and not given back between blocks
 UNRANKED = np.iinfo(np.int64).max  # the rank of an item that is not known: below any list, however short the catalogue
 Score = Callable[[Queries], Float]
 
@@ -47,8 +47,9 @@ class Evaluation:
         return float(MetricName.parse(metric).metric.finish(np.asarray(np.mean(self.values[metric]))))
 
 
-def evaluate_ranking(score: Score, cases: Cases, metrics: Sequence[str], item_counts: Array,
-                     description: str = "ranking") -> Evaluation:
+def evaluate_ranking(
+    score: Score, cases: Cases, metrics: Sequence[str], item_counts: Array, description: str = "ranking"
+) -> Evaluation:
     """Rank all items (or the candidates) for every case. `item_counts` [N] are the training events per item.
 
     Raises ScoreError when a score is NaN or infinite, ConfigError for a metric that needs ratings.
@@ -76,20 +77,31 @@ def evaluate_ranking(score: Score, cases: Cases, metrics: Sequence[str], item_co
                 ranks[rule].append(_candidate_ranks(scores, cases.candidates.take(rows), optimistic=rule))
     seconds = time.perf_counter() - start
     known = cases.targets.values < cases.queries.n_items
-    ragged = {rule: cases.targets.with_values(np.where(known, np.concatenate(parts), UNRANKED)) for rule, parts in ranks.items()}
+    ragged = {
+        rule: cases.targets.with_values(np.where(known, np.concatenate(parts), UNRANKED))
+        for rule, parts in ranks.items()
+    }
     values = {str(n): n.metric.per_case(ragged[n.optimistic], n.k) for n in names if n.metric.per_case}
     lists = np.concatenate(shown) if shown else None
     per_list = [n for n in names if n.metric.family == "list"]
     totals = {} if lists is None else {str(n): _list_figure(n, lists, item_counts) for n in per_list}
     return Evaluation(
-        values=values, totals=totals, unit_idx=cases.unit_idx, unit_names=cases.unit_names, unit=cases.unit, seconds=seconds,
-        shown=lists, popularity=None if lists is None else _mean_percentile(lists, item_counts),
-        target_counts=np.append(item_counts, 0)[cases.targets.values[cases.targets.offsets[:-1]]], counts=cases.counts,
+        values=values,
+        totals=totals,
+        unit_idx=cases.unit_idx,
+        unit_names=cases.unit_names,
+        unit=cases.unit,
+        seconds=seconds,
+        shown=lists,
+        popularity=None if lists is None else _mean_percentile(lists, item_counts),
+        target_counts=np.append(item_counts, 0)[cases.targets.values[cases.targets.offsets[:-1]]],
+        counts=cases.counts,
     )
 
 
-def evaluate_ratings(rate: Callable[[Int, Int], Float], cases: Cases, metrics: Sequence[str],
-                     clip: tuple[float, float] | None = None) -> Evaluation:
+def evaluate_ratings(
+    rate: Callable[[Int, Int], Float], cases: Cases, metrics: Sequence[str], clip: tuple[float, float] | None = None
+) -> Evaluation:
     """Compare predicted with true values, predictions clipped to the range of the training values."""
     if cases.values is None:
         raise ConfigError("rating metrics need cases with values: use the protocol `ratings`")
@@ -102,8 +114,15 @@ def evaluate_ratings(rate: Callable[[Int, Int], Float], cases: Cases, metrics: S
         if name.metric.family != "rating":
             raise ConfigError(f"metric `{name}` needs a ranking: use the protocol `next_item` or `user_items`")
     values = {str(n): n.metric.per_case(predicted, cases.values) for n in names if n.metric.per_case}
-    return Evaluation(values=values, totals={}, unit_idx=cases.unit_idx, unit_names=cases.unit_names, unit=cases.unit,
-                      seconds=time.perf_counter() - start, counts=cases.counts)
+    return Evaluation(
+        values=values,
+        totals={},
+        unit_idx=cases.unit_idx,
+        unit_names=cases.unit_names,
+        unit=cases.unit,
+        seconds=time.perf_counter() - start,
+        counts=cases.counts,
+    )
 
 
 def pool(parts: Sequence[Evaluation]) -> Evaluation:
@@ -118,9 +137,14 @@ def pool(parts: Sequence[Evaluation]) -> Evaluation:
     return Evaluation(
         values={m: np.concatenate([p.values[m] for p in parts]) for m in first.values},
         totals={m: float(np.mean([p.totals[m] for p in parts])) for m in first.totals},
-        unit_idx=unit_idx.astype(np.int64), unit_names=distinct, unit=first.unit, seconds=sum(p.seconds for p in parts),
+        unit_idx=unit_idx.astype(np.int64),
+        unit_names=distinct,
+        unit=first.unit,
+        seconds=sum(p.seconds for p in parts),
         popularity=None if first.popularity is None else float(np.mean([p.popularity for p in parts])),
-        target_counts=None if first.target_counts is None else np.concatenate([np.asarray(p.target_counts) for p in parts]),
+        target_counts=None
+        if first.target_counts is None
+        else np.concatenate([np.asarray(p.target_counts) for p in parts]),
         counts={key: sum(p.counts.get(key, 0) for p in parts) for key in first.counts},
     )
 
@@ -128,12 +152,16 @@ def pool(parts: Sequence[Evaluation]) -> Evaluation:
 def check_scores(scores: Float, queries: Queries, description: str, first_case: int = 0) -> None:
     """Raise ScoreError unless there is one finite score per request and item."""
     if scores.shape != (len(queries), queries.n_items):
-        raise ScoreError(f"{description}: expected scores [{len(queries)}, {queries.n_items}]; got {list(scores.shape)}")
+        raise ScoreError(
+            f"{description}: expected scores [{len(queries)}, {queries.n_items}]; got {list(scores.shape)}"
+        )
     if not all_finite(scores):
         bad = ~np.isfinite(scores)
         row, item = np.argwhere(bad)[0]
-        raise ScoreError(f"{description}: {int(bad.sum())} scores are NaN or infinite, the first for case {first_case + row}, "
-                         f"item row {item}")
+        raise ScoreError(
+            f"{description}: {int(bad.sum())} scores are NaN or infinite, the first for case {first_case + row}, "
+            f"item row {item}"
+        )
 
 
 def _candidate_ranks(scores: Float, candidates: Ragged, optimistic: bool) -> Array:

@@ -106,7 +106,7 @@ class Metric:
     family: str  # "rank", "list" or "rating"
     higher_is_better: bool
     per_case: Callable[..., Values] | None = None
-    finish: Callable[[Array], Array] = staticmethod(lambda mean: mean)
+    finish: Callable[[Array], Array] = np.positive
 
 
 METRICS: dict[str, Metric] = {
@@ -159,7 +159,6 @@ def novelty_of(share: Array) -> Values:
     """Surprise of being shown an item, -log2 of its share of the training events (those without an event count as half an event)."""
     floor = 0.5 * share[share > 0].min(initial=1.0)
     return np.asarray(-np.log2(np.maximum(share, floor)), np.float64)
-
 
 
 def _per_case(ranks: Ragged, gains: Values) -> Values:

@@ -38,8 +38,9 @@ class Encoder:
     @classmethod
     def fit(cls, train: Dataset, *, collapse_repeats: bool = False) -> Encoder:
         """Vocabularies of the training events; items also of the item table, so that a catalogue is ranked whole."""
-        context = {name: Vocab.of(train.events[name]) for name, kind in train.schema.context.items()
-                   if kind is Kind.CATEGORY}
+        context = {
+            name: Vocab.of(train.events[name]) for name, kind in train.schema.context.items() if kind is Kind.CATEGORY
+        }
         if train.has_time:
             context |= {name: Vocab(values) for name, values in CLOCK.items() if name not in train.events.columns}
         return cls(
@@ -85,9 +86,16 @@ class Encoder:
         pairs = rows.group_by("user_id").agg(pl.col("item_id").unique())
         return dict(zip(pairs["user_id"].to_list(), pairs["item_id"].to_list(), strict=True))
 
-    def query(self, *, user: str | None = None, history: Sequence[str] = (), weights: Sequence[float] | None = None,
-              session_len: int | None = None, context: Mapping[str, Any] | None = None,
-              timestamp: float | None = None) -> Queries:
+    def query(
+        self,
+        *,
+        user: str | None = None,
+        history: Sequence[str] = (),
+        weights: Sequence[float] | None = None,
+        session_len: int | None = None,
+        context: Mapping[str, Any] | None = None,
+        timestamp: float | None = None,
+    ) -> Queries:
         """One request. Items not known and weights not above zero leave the history.
 
         Raises RequestError for a context column not known, or weights that do not fit the history.
@@ -95,7 +103,9 @@ class Encoder:
         item_idx = self.items.index(history)
         weight = np.ones(len(item_idx), np.float32) if weights is None else np.asarray(weights, np.float32)
         if len(weight) != len(item_idx):
-            raise RequestError(f"`weights` must have one value per item of `history`, {len(item_idx)}; got {len(weight)}")
+            raise RequestError(
+                f"`weights` must have one value per item of `history`, {len(item_idx)}; got {len(weight)}"
+            )
         in_session = np.arange(len(item_idx)) >= len(item_idx) - (len(item_idx) if session_len is None else session_len)
         said = np.flatnonzero((item_idx < len(self.items)) & (weight > 0))
         if self.collapse_repeats:
@@ -116,8 +126,10 @@ class Encoder:
             if name not in self.context:
                 raise RequestError(f"unknown context column `{name}`{closest(name, self.context)}")
         clock = clock_of(timestamp) if timestamp is not None else {}
-        return {name: vocab.row(_category(given[name]) if name in given else clock.get(name))
-                for name, vocab in self.context.items()}
+        return {
+            name: vocab.row(_category(given[name]) if name in given else clock.get(name))
+            for name, vocab in self.context.items()
+        }
 
     def save(self, folder: Path) -> None:
         """Write `encoder.json` and `vocab/*.parquet` below the folder."""
@@ -125,18 +137,30 @@ class Encoder:
         self.items.save(folder / "vocab" / "items.parquet")
         for place, vocab in enumerate(self.context.values()):
             vocab.save(folder / "vocab" / f"context-{place}.parquet")
-        facts = {"schema": self.schema.to_dict(), "context": list(self.context), "fitted_on": self.fitted_on,
-                 "collapse_repeats": self.collapse_repeats}
+        facts = {
+            "schema": self.schema.to_dict(),
+            "context": list(self.context),
+            "fitted_on": self.fitted_on,
+            "collapse_repeats": self.collapse_repeats,
+        }
         (folder / "encoder.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Encoder:
         """The encoder that `save` wrote."""
         facts = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
-        context = {name: Vocab.load(folder / "vocab" / f"context-{place}.parquet")
-                   for place, name in enumerate(facts["context"])}
-        return cls(Vocab.load(folder / "vocab" / "users.parquet"), Vocab.load(folder / "vocab" / "items.parquet"),
-                   context, Schema.from_dict(facts["schema"]), facts["fitted_on"], facts["collapse_repeats"])
+        context = {
+            name: Vocab.load(folder / "vocab" / f"context-{place}.parquet")
+            for place, name in enumerate(facts["context"])
+        }
+        return cls(
+            Vocab.load(folder / "vocab" / "users.parquet"),
+            Vocab.load(folder / "vocab" / "items.parquet"),
+            context,
+            Schema.from_dict(facts["schema"]),
+            facts["fitted_on"],
+            facts["collapse_repeats"],
+        )
 
 
 def with_clock(frame: pl.DataFrame) -> pl.DataFrame:

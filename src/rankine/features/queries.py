@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -35,6 +36,13 @@ class Queries:
     def session(self) -> Ragged:
         """Items of the present session, oldest first."""
         return self.history.tail(self.session_len)
+
+    @cached_property
+    def distinct_history(self) -> Ragged:
+        """Each item of the history once, items ascending within a row."""
+        pairs = np.unique(self.history.row_of_value() * self.n_items + self.history.values)
+        lengths = np.bincount(pairs // max(self.n_items, 1), minlength=len(self))
+        return Ragged.from_lengths((pairs % max(self.n_items, 1)).astype(np.int32), lengths)
 
     @property
     def last_item(self) -> Int:

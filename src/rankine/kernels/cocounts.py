@@ -11,8 +11,8 @@ import numpy as np
 
 from rankine.arrays import CSR, Array, Float, Int, Offsets, Ragged
 from rankine.kernels.jit import kernel, over_rows
-from rankine.kernels.selection import append_row, keep_best
-from rankine.kernels.sparse import sum_rows, transpose
+from rankine.kernels.selection import append_row, joined_rows, keep_best
+from rankine.kernels.sparse import pair_work, sum_rows, transpose
 
 Measure = Literal["cosine", "conditional", "excess"]
 
@@ -43,11 +43,9 @@ def similarities(
     parts = over_rows(
         _similar_items, items.n_rows, items.indptr, items.indices, baskets.indptr, baskets.indices, left, right,
         float(shrink if measure == "cosine" else 0.0), measure == "excess", *chance, max(min_support, 1),
-        keep or items.n_rows, lengths, work=_pair_work(items, baskets),
+        keep or items.n_rows, lengths, work=pair_work(items, baskets),
     )  # fmt: skip
-    indices = np.concatenate([p[0] for p in parts] or [np.empty(0, np.int32)])
-    data = np.concatenate([p[1] for p in parts] or [np.empty(0, np.float32)])
-    return CSR(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), indices, data, items.n_rows)
+    return joined_rows(parts, lengths, items.n_rows)
 
 
 def score_items(neighbours: CSR, histories: Ragged, weights: Array | None = None) -> Float:
@@ -75,12 +73,6 @@ def _chance_tables(items: CSR, baskets: CSR, counts: Offsets) -> tuple[Array, Ar
     with np.errstate(divide="ignore"):  # a single item that is all there is: log 0, and the chance is 1
         log_absent = np.log1p(-share)
     return level_of_item.astype(np.int32), log_absent, np.diff(baskets.indptr) - 1
-
-
-def _pair_work(items: CSR, baskets: CSR) -> Offsets:
-    """Cumulative number of pairs that the rows go through."""
-    pairs = np.concatenate([[0], np.cumsum(np.diff(baskets.indptr)[items.indices])])
-    return pairs[items.indptr] + np.arange(items.n_rows + 1)
 
 
 @kernel

@@ -136,26 +136,36 @@ def _newest_sharing(
     """Merge the postings of the current items until `found` is full; returns the number of sessions found.
 
     Sets for each session the summed weights of the shared items and the decay of the newest of them.
+    Sessions are numbered by age, so a window of numbers is filled at a time and read off in order.
     """
-    none = np.iinfo(np.int64).max
-    heads, fronts = np.empty(len(items), np.int64), np.empty(len(items), np.int64)
-    for i, item in enumerate(items):
-        heads[i] = posting_ptr[item]
-        fronts[i] = postings[heads[i]] if heads[i] < posting_ptr[item + 1] else none
-    size = 0
-    while size < len(found) and len(items):
-        newest = fronts.min()
-        if newest == none:
+    width, size = 4 * len(items), 0
+    heads = posting_ptr[items]
+    sums, newest = np.zeros(width), np.full(width, -1, np.int64)
+    while size < len(found):
+        start = _first_left(items, heads, postings, posting_ptr)
+        if start < 0:
             break
-        found[size], similarity[size] = newest, 0.0
         for i, item in enumerate(items):
-            if fronts[i] == newest:
-                similarity[size] += weights[i]
-                decay[size] = decays[i]
+            while heads[i] < posting_ptr[item + 1] and postings[heads[i]] < start + width:
+                sums[postings[heads[i]] - start] += weights[i]
+                newest[postings[heads[i]] - start] = i
                 heads[i] += 1
-                fronts[i] = postings[heads[i]] if heads[i] < posting_ptr[item + 1] else none
-        size += 1
+        for place in range(width):
+            if newest[place] >= 0 and size < len(found):
+                found[size], similarity[size], decay[size] = start + place, sums[place], decays[newest[place]]
+                size += 1
+            sums[place], newest[place] = 0.0, -1
     return size
+
+
+@kernel
+def _first_left(items: Int, heads: Offsets, postings: Int, posting_ptr: Offsets) -> int:
+    """The newest session that no head has passed, -1 if there is none."""
+    first = -1
+    for i, item in enumerate(items):
+        if heads[i] < posting_ptr[item + 1] and (first < 0 or postings[heads[i]] < first):
+            first = postings[heads[i]]
+    return first
 
 
 @kernel

@@ -10,7 +10,7 @@ import numpy as np
 from rankine.arrays import CSR, Array, Float, Int, Offsets, Ragged
 from rankine.kernels.decay import Decay, by_distance
 from rankine.kernels.jit import check_indices, flat, kernel, over_rows
-from rankine.kernels.selection import append_row, keep_best
+from rankine.kernels.selection import append_row, joined_rows, keep_best
 from rankine.kernels.sparse import sum_rows, to_csr
 
 
@@ -30,9 +30,7 @@ def sequential_rules(sessions: Ragged, n_items: int, *, steps: int = 10, decay: 
         _rules, n_items, places.indptr, places.indices, items, ends, weights, keep or n_items, lengths,
         work=places.indptr + np.arange(n_items + 1),
     )  # fmt: skip
-    indices = np.concatenate([p[0] for p in parts] or [np.empty(0, np.int32)])
-    data = np.concatenate([p[1] for p in parts] or [np.empty(0, np.float32)])
-    return CSR(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), indices, data, n_items)
+    return joined_rows(parts, lengths, n_items)
 
 
 def score_last(rules: CSR, sessions: Ragged) -> Float:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from rankine.arrays import Array
+from rankine.arrays import CSR, Array, Float, Int, Offsets
 from rankine.kernels.jit import kernel
+
+
+def joined_rows(parts: list[tuple[Int, Float]], lengths: Offsets, n_columns: int) -> CSR:
+    """The CSR of the rows that chunks of `append_row` made; `lengths` int64 [n_rows]."""
+    indices = np.concatenate([ids for ids, _ in parts] or [np.empty(0, np.int32)])
+    data = np.concatenate([scores for _, scores in parts] or [np.empty(0, np.float32)])
+    return CSR(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), indices, data, n_columns)
 
 
 @kernel

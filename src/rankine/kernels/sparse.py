@@ -32,6 +32,12 @@ def transpose(csr: CSR) -> CSR:
     return CSR(*_transposed(csr.indptr, csr.indices, csr.data, csr.n_columns), csr.n_rows)
 
 
+def pair_work(items: CSR, baskets: CSR) -> Offsets:
+    """Cumulative number of pairs that a pass over the rows of `items` (columns are baskets) meets, int64 [n_rows + 1]."""
+    pairs = np.concatenate([[0], np.cumsum(np.diff(baskets.indptr)[items.indices])])
+    return np.asarray(pairs[items.indptr] + np.arange(items.n_rows + 1))
+
+
 def sum_rows(csr: CSR, queries: Ragged, weights: Array | None = None) -> Float:
     """For each query the weighted sum of the rows of `csr` it names, dense float32 [B, n_columns].
 

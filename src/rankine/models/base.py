@@ -38,11 +38,19 @@ class Needs:
     def check(self, data: EventArrays, name: str) -> None:
         """Raise ModelError naming the first thing that is missing and how to add it."""
         lacks = [
-            (self.values and (data.value is None or not np.isfinite(data.value).any()), "a `value` per event: map the rating column to `value`"),
-            (self.sessions and data.session_idx is None,
-             "sessions: map a `session_id` column or set `gap_minutes` under [sessions]"),
+            (
+                self.values and (data.value is None or not np.isfinite(data.value).any()),
+                "a `value` per event: map the rating column to `value`",
+            ),
+            (
+                self.sessions and data.session_idx is None,
+                "sessions: map a `session_id` column or set `gap_minutes` under [sessions]",
+            ),
             (self.timestamps and data.timestamp is None, "a `timestamp` per event: map the time column to `timestamp`"),
-            *((c not in data.context, f"the context column `{c}`; there are {sorted(data.context)}") for c in self.context),
+            *(
+                (c not in data.context, f"the context column `{c}`; there are {sorted(data.context)}")
+                for c in self.context
+            ),
         ]
         for missing, what in lacks:
             if missing:
@@ -129,7 +137,9 @@ class SolvedModel(Model):
             elif name in state:
                 setattr(self, name, state[name])
             else:
-                raise ModelError(f"the saved {self.label} has no `{name}`: it was saved by another version; fit it again")
+                raise ModelError(
+                    f"the saved {self.label} has no `{name}`: it was saved by another version; fit it again"
+                )
 
 
 class VectorModel(Model):

@@ -51,7 +51,9 @@ class NeuralModel(Model, torch.nn.Module):
 
     def load_state(self, state: Mapping[str, Array]) -> None:
         self.set_sizes(int(state["n_users"][0]), int(state["n_items"][0]))
-        values = {name: torch.from_numpy(np.array(a)) for name, a in state.items() if name not in ("n_users", "n_items")}
+        values = {
+            name: torch.from_numpy(np.array(a)) for name, a in state.items() if name not in ("n_users", "n_items")
+        }
         self.load_state_dict(values)
         self.eval()
 

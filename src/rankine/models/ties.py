@@ -10,7 +10,7 @@ STEP = 1e-4  # relative: scores that differ by less than this may change places
 
 
 def popularity_order(data_items: Array, weight: Array, n_items: int) -> Float:
-    """Where each item stands by the weight of its events, float32 [N] in [0, 1], 1 for the most popular."""
+    """Where each item stands by the weight of its events, float32 [N] in [0, 1): the share of items below it."""
     counts = np.bincount(data_items, np.maximum(weight, 0), minlength=n_items)
     return (np.searchsorted(np.sort(counts), counts) / max(n_items, 1)).astype(np.float32)
 

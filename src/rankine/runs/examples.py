@@ -57,7 +57,8 @@ def example(title: str, pipeline: Pipeline, encoder: Encoder, cases: Cases, row:
     timestamp = float(queries.timestamp[row])
     request = Request(
         user=encoder.users.name(int(queries.user_idx[row])) if known else None, history=history,
-        session_len=0 if new else int(queries.session_len[row]), context={} if "hour" not in context else context,
+        weights=[] if new else queries.history.with_values(queries.history_weight)[row].tolist(),
+        session_len=0 if new else int(queries.session_len[row]), context=context,
         timestamp=None if np.isnan(timestamp) else timestamp, k=PLACES,
         exclude=names(encoder, cases.exclude[row]) if cases.exclude is not None and not new else (),
     )

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ from rankine.arrays import Array, Float
 from rankine.data import audit
 from rankine.data.audit import Check
 from rankine.data.dataset import Dataset
-from rankine.data.split import Fold, make_folds
+from rankine.data.split import ROW, Fold, make_folds
 from rankine.data.synthetic.oracle import CONTEXT
-from rankine.errors import ConfigError
+from rankine.errors import ConfigError, closest
 from rankine.evaluation import cases as build
 from rankine.evaluation.cases import Cases
 from rankine.evaluation.evaluate import Evaluation, evaluate_ranking, evaluate_ratings, pool
@@ -27,10 +27,10 @@ from rankine.features.encode import Encoder
 from rankine.features.events import EventArrays
 from rankine.models import MODELS
 from rankine.models.base import Model, RatingModel
-from rankine.recommender import Recommender, fit_arrays
-from rankine.runs.recipe import Recipe, model_name
-from rankine.runs.source import Source
 from rankine.random import stream
+from rankine.recommender import Recommender, fit_arrays, new_model
+from rankine.runs.recipe import CandidatesConfig, Recipe, model_name
+from rankine.runs.source import Source
 
 CURVE_CASES = 2000  # validation cases that a learning curve is drawn from
 
@@ -52,9 +52,9 @@ class Fitted:
         assert self.recommender is not None
         return self.recommender.model
 
-    @property
+    @cached_property
     def evaluation(self) -> Evaluation:
-        """All folds as one."""
+        """All folds as one; ask once the last is done."""
         return pool(self.evaluations)
 
 
@@ -85,26 +85,38 @@ def run_experiment(recipe: Recipe, source: Source) -> Experiment:
         before = fold.before_test()
         encoder = Encoder.fit(before, collapse_repeats=recipe.sessions.collapse_repeats)
         data = encoder.events(before.events)
-        cases = make_cases(recipe, encoder, known_events(fold), fold.test, source)
+        check_models(recipe, data)
+        cases = make_cases(recipe, encoder, known_events(before, fold), fold.test, source)
         n_cases += len(cases)
         found = check_fold(fold, before, encoder, cases)
         checks = checks or found
         for fitted in models.values():
             fit_and_evaluate(fitted, recipe, fold, encoder, data, cases, draw_curve=number == 0, source=source)
-        if source.oracle is not None:
+        if source.oracle is not None and forecasts(recipe):
             oracles.append(ask_oracle(source, encoder, data, cases, recipe))
     return Experiment(recipe, source, folds, models, cases, n_cases, checks, pool(oracles) if oracles else None,
                       time.perf_counter() - start)
 
 
-def known_events(fold: Fold) -> pl.DataFrame:
-    """What a service would know when the test begins: the events models are fitted to, and the given part of held-out users."""
-    before = fold.before_test().events
-    return before if fold.fold_in is None else pl.concat([before, fold.fold_in], how="diagonal")
+def check_models(recipe: Recipe, data: EventArrays) -> None:
+    """Raise ModelError or ConfigError for a model that cannot be fitted to these events or asked these questions."""
+    for key, settings in recipe.models.items():
+        model = new_model(model_name(key), settings)
+        model.needs.check(data, f"`{key}`")
+        if recipe.evaluate.protocol == "ratings" and not isinstance(model, RatingModel):
+            raise ConfigError(f"`{key}` predicts no ratings: the protocol `ratings` compares models that do")
 
 
-def make_cases(recipe: Recipe, encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, source: Source) -> Cases:
-    """The questions of the recipe's protocol about the events `test`."""
+def known_events(before: Dataset, fold: Fold) -> pl.DataFrame:
+    """What a service would know when it is asked: the events fitted to, and the given part of held-out users."""
+    if fold.fold_in is None:
+        return before.events
+    return pl.concat([before.events, fold.fold_in.join(before.events, on=ROW, how="anti")], how="diagonal").sort(ROW)
+
+
+def make_cases(recipe: Recipe, encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, source: Source, *,
+               rank_lists: bool = True) -> Cases:
+    """The questions of the recipe's protocol about the events `test`; without `rank_lists` over all items always."""
     settings = recipe.evaluate
     drop = settings.unknown_targets == "drop"
     if settings.protocol == "next_item":
@@ -113,20 +125,28 @@ def make_cases(recipe: Recipe, encoder: Encoder, before: pl.DataFrame, test: pl.
         cases = build.ratings(encoder, test)
     else:
         cases = build.user_items(encoder, before, test, drop_unknown=drop, exclude_seen=settings.exclude_seen)
-    if settings.candidates is not None:
-        cases = build.candidates(cases, encoder, read_candidates(recipe, source))
+    if settings.candidates is not None and rank_lists:
+        cases = build.candidates(cases, encoder, read_candidates(settings.candidates, source))
     if settings.max_cases is not None and len(cases) > settings.max_cases:
         keep = stream(recipe.seed, "split", "cases").choice(len(cases), settings.max_cases, replace=False)
         cases = cases.take(np.sort(keep))
+        unknown = int((cases.targets.values == len(encoder.items)).sum())
+        cases = dataclasses.replace(cases, counts={**cases.counts, "unknown_targets": unknown})
     return cases
 
 
-def read_candidates(recipe: Recipe, source: Source) -> pl.DataFrame:
-    """The candidate lists of [evaluate.candidates]: user_id and negatives."""
-    settings = recipe.evaluate.candidates
-    if settings is None or source.folder is None:
+def read_candidates(settings: CandidatesConfig, source: Source) -> pl.DataFrame:
+    """The candidate lists of [evaluate.candidates]: user_id and negatives. Raises ConfigError."""
+    if source.folder is None:
         raise ConfigError("candidate lists are read from the data folder: [data] needs a `path`")
-    frame = pl.read_parquet(source.folder / settings.file, columns=[settings.user, settings.negatives])
+    path = source.folder / settings.file
+    try:
+        frame = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError):
+        raise ConfigError(f"`{path}` is no Parquet file that can be read: [evaluate.candidates] needs one") from None
+    for column in (settings.user, settings.negatives):
+        if column not in frame.columns:
+            raise ConfigError(f"`{path.name}` has no column `{column}`{closest(column, frame.columns)}")
     return frame.select(pl.col(settings.user).cast(pl.String).alias("user_id"),
                         pl.col(settings.negatives).cast(pl.List(pl.String)).alias("negatives"))
 
@@ -159,7 +179,7 @@ def fit_and_evaluate(fitted: Fitted, recipe: Recipe, fold: Fold, encoder: Encode
     fitted.settings = settings
     warm_up(name, encoder, data, settings, cases, recipe)
     start = time.perf_counter()
-    fitted.recommender = fit_arrays(name, encoder, data, settings, seed=recipe.seed)
+    fitted.recommender = fit_arrays(fitted.key, encoder, data, settings, seed=recipe.seed)
     fitted.fit_s += time.perf_counter() - start
     fitted.evaluations.append(judge(fitted.recommender, cases, recipe.evaluate.names, data, fitted.key))
 
@@ -168,10 +188,9 @@ def judge(recommender: Recommender, cases: Cases, metrics: tuple[str, ...], data
     """One fitted model on all cases."""
     model = recommender.model
     if cases.values is not None:
-        if not isinstance(model, RatingModel):
-            raise ConfigError(f"`{description}` predicts no ratings: the protocol `ratings` compares models that do")
-        assert data.value is not None
-        clip = (float(data.value.min()), float(data.value.max()))
+        assert isinstance(model, RatingModel) and data.value is not None
+        values = data.ratings[2]
+        clip = (float(values.min()), float(values.max()))
         return evaluate_ratings(model.rate, cases, metrics, clip)
     return evaluate_ranking(model.score, cases, metrics, item_counts(data), description)
 
@@ -184,7 +203,10 @@ def item_counts(data: EventArrays) -> Array:
 def warm_up(name: str, encoder: Encoder, data: EventArrays, settings: Mapping[str, Any], cases: Cases,
             recipe: Recipe) -> None:
     """Fit to a handful of events and answer one case first, so that compile time is in nobody's figures."""
-    rows = slice(0, 64)
+    useful = (data.weight > 0) & (data.user_idx < data.n_users)
+    if data.value is not None:
+        useful &= np.isfinite(data.value)
+    rows = np.sort(np.argsort(~useful, kind="stable")[:64])
     few = dataclasses.replace(
         data, user_idx=data.user_idx[rows], item_idx=data.item_idx[rows], weight=data.weight[rows],
         value=None if data.value is None else data.value[rows],
@@ -202,7 +224,7 @@ def learning_curve(name: str, settings: Mapping[str, Any], recipe: Recipe, fold:
     metric = recipe.evaluate.names[0]
     encoder = Encoder.fit(fold.train, collapse_repeats=recipe.sessions.collapse_repeats)
     data = encoder.events(fold.train.events)
-    cases = make_cases(recipe, encoder, fold.train.events, fold.valid, source)
+    cases = make_cases(recipe, encoder, known_events(fold.train, fold), fold.valid, source, rank_lists=False)
     if len(cases) > CURVE_CASES:
         cases = cases.take(np.sort(stream(recipe.seed, "split", "curve").choice(len(cases), CURVE_CASES, replace=False)))
     epochs: list[int] = []
@@ -216,6 +238,11 @@ def learning_curve(name: str, settings: Mapping[str, Any], recipe: Recipe, fold:
     fit_arrays(name, encoder, data, settings, seed=recipe.seed, monitor=watch)
     pick = np.argmax if MetricName.parse(metric).metric.higher_is_better else np.argmin
     return {"metric": metric, "epochs": epochs, "values": values, "best": epochs[int(pick(values))]}
+
+
+def forecasts(recipe: Recipe) -> bool:
+    """Whether the recipe asks what an oracle knows: the next different item of a session."""
+    return recipe.evaluate.protocol == "next_item" and recipe.sessions.collapse_repeats
 
 
 def ask_oracle(source: Source, encoder: Encoder, data: EventArrays, cases: Cases, recipe: Recipe) -> Evaluation:

@@ -28,7 +28,7 @@ from rankine.progress import track
 from rankine.recommender import Recommender, fit_arrays
 from rankine.runs.catalogue import catalogue, visitors
 from rankine.runs.experiment import Experiment, run_experiment
-from rankine.runs.recipe import Recipe, model_name
+from rankine.runs.recipe import Recipe
 from rankine.runs.results import compare_models, per_unit, results, versions
 from rankine.runs.source import open_source
 
@@ -54,14 +54,12 @@ class Run:
 
     @cached_property
     def _facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-        return facts
+        return _read_json(self.folder / "run.json")
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json."""
-        found: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
-        return found
+        return _read_json(self.folder / "metrics.json")
 
     @property
     def schema(self) -> Schema:
@@ -84,9 +82,10 @@ class Run:
 def run(recipe: Recipe, recipe_text: str, *, root: Path | None = None, out: Path | None = None, command: str = "") -> Run:
     """Run a recipe and leave a run folder, by default runs/NAME; a folder of that name becomes NAME.previous.
 
-    The folder appears whole or not at all. Raises RankineError.
+    The folder appears whole or not at all. Raises RankineError, for a folder that is no run before any work.
     """
     target = out or Path("runs") / recipe.name
+    check_target(target)
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -120,7 +119,7 @@ def write_models(folder: Path, experiment: Experiment, comparison: Comparison) -
     data = encoder.events(dataset.events)
     folders = []
     for key in track(comparison.order, "fitting to all events"):
-        fitted = fit_arrays(model_name(key), encoder, data, experiment.models[key].settings, seed=recipe.seed)
+        fitted = fit_arrays(key, encoder, data, experiment.models[key].settings, seed=recipe.seed)
         folders.append(key.replace(" ", "-"))
         fitted.save(folder / "models" / folders[-1])
     catalogue(dataset).write_parquet(folder / "items.parquet")
@@ -133,11 +132,18 @@ def environment() -> dict[str, Any]:
     return {"versions": versions(), "cores": os.cpu_count(), "machine": platform.machine(), "system": platform.system()}
 
 
+def check_target(target: Path) -> None:
+    """Raise ConfigError where a run folder cannot go."""
+    if target.name in ("", ".."):
+        raise ConfigError(f"`{target}` is no name for a run folder: choose one such as runs/first with --out")
+    if target.exists() and not (target / "run.json").is_file():
+        raise ConfigError(f"`{target}` exists and is no run folder: choose another name with --out")
+
+
 def replace_folder(new: Path, target: Path) -> None:
-    """Put a finished folder in its place; what stood there becomes NAME.previous. Refuses a folder that is no run."""
+    """Put a finished folder in its place; what stood there becomes NAME.previous."""
+    check_target(target)
     if target.exists():
-        if not (target / "run.json").is_file():
-            raise ConfigError(f"`{target}` exists and is no run folder: choose another name with --out")
         previous = target.with_name(target.name + ".previous")
         shutil.rmtree(previous, ignore_errors=True)
         target.rename(previous)
@@ -150,6 +156,14 @@ def keep_rejects(partial: Path, target: Path) -> None:
     if rejects.is_file():
         rejects.replace(target.with_name(target.name + ".rejects.jsonl"))
     shutil.rmtree(partial, ignore_errors=True)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"`{path}` is not valid JSON: {error}; make the run again") from None
+    return found
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,11 @@ class SessionsConfig:
     min_support: int = 1
     iterate: bool = False
 
+    def __post_init__(self) -> None:
+        require(self, "gap_minutes", above=0)
+        require(self, "min_length", at_least=1)
+        require(self, "min_support", at_least=1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CandidatesConfig:
@@ -61,10 +67,15 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         require(self, "max_cases", at_least=1)
-        for metric in self.metrics:
-            MetricName.parse(metric)
         if (self.protocol == "candidates") != (self.candidates is not None):
             raise ConfigError("the protocol `candidates` and the table [evaluate.candidates] go together")
+        families = [MetricName.parse(metric).metric.family for metric in self.names]
+        for metric, family in zip(self.names, families, strict=True):
+            if (family == "rating") != (self.protocol == "ratings") or (family, self.protocol) == ("list", "candidates"):
+                usual = ", ".join(f"`{name}`" for name in DEFAULT_METRICS[self.protocol])
+                raise ConfigError(f"metric `{metric}` does not fit the protocol `{self.protocol}`: use such as {usual}")
+        if families[0] == "list":
+            raise ConfigError(f"metric `{self.names[0]}` has no value per case and cannot decide: name another one first")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -129,6 +140,9 @@ class Recipe:
         if not self.models:
             raise ConfigError(f"recipe `{self.name}` names no model: add a table [models] such as `popularity = {{}}`")
         for key, values in self.models.items():
+            if not re.fullmatch(r"\w+( [\w.]+)?", key):
+                how = "a name, or a name and one word for its variant: `popularity week`"
+                raise ConfigError(f"model {key!r} must be {how}")
             from_dict(MODELS[model_name(key)].Config, values, f"`{key}` under [models]")
         for expected in self.expectations:
             if expected.model not in self.models:
@@ -160,7 +174,7 @@ def find(source: str | Path) -> Path:
         return path
     shipped = {p.stem: p for p in shipped_recipes()}
     if str(source) not in shipped:
-        raise ConfigError(f"no recipe `{source}`{closest(str(source), shipped)} A file needs its ending .toml")
+        raise ConfigError(f"no recipe `{source}` (a file needs its ending .toml){closest(str(source), shipped)}")
     return shipped[str(source)]
 
 

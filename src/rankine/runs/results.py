@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from rankine import __version__
 from rankine.arrays import Array
-from rankine.evaluation.compare import Comparison, Interval, compare, interval
+from rankine.evaluation.compare import Comparison, Interval, compare, intervals
 from rankine.evaluation.evaluate import Evaluation
 from rankine.evaluation.metrics import MetricName
 from rankine.runs.examples import examples
@@ -21,6 +21,7 @@ from rankine.runs.experiment import Experiment, Fitted
 
 BUCKETS = (("0", 0, 0), ("1 to 4", 1, 4), ("5 to 19", 5, 19), ("20 to 99", 20, 99), ("100 +", 100, None))
 """How warm a target is: its events before the test."""
+BUCKET_RESAMPLES = 500
 
 QUESTIONS = {
     "next_item": "After every event of a test session: which item comes next? All items are ranked; ties count against the model.",
@@ -43,9 +44,9 @@ def results(experiment: Experiment, comparison: Comparison, command: str) -> dic
         "split": split_card(experiment),
         "protocol": {
             "sentence": QUESTIONS[recipe.evaluate.protocol], "unit": experiment.cases.unit, "primary": comparison.metric,
-            "metrics": list(recipe.evaluate.names), "n_unknown_targets": int(experiment.cases.counts.get("unknown_targets", 0)),
+            "metrics": list(recipe.evaluate.names), "n_unknown_targets": counts_of(experiment).get("unknown_targets", 0),
         },
-        "models": [model_card(experiment.models[key], comparison, recipe.seed) for key in comparison.order],
+        "models": model_cards(experiment, comparison),
         "pairs": [
             {"a": p.a, "b": p.b, "metric": p.metric, "difference": p.difference, "low": p.low, "high": p.high, "p": p.p,
              "p_holm": p.p_holm, "distinguishable": p.distinguishable}
@@ -53,9 +54,14 @@ def results(experiment: Experiment, comparison: Comparison, command: str) -> dic
         ],
         "oracle": None if experiment.oracle is None else {m: experiment.oracle.mean(m) for m in experiment.oracle.values},
         "examples": examples(experiment, comparison),
-        "checks": [*({"ok": c.ok, "text": c.text} for c in experiment.checks), *limits(experiment)],
+        "checks": [*({"ok": c.ok, "text": sentence(c.text)} for c in experiment.checks), *limits(experiment)],
         "expect": expectations(experiment),
     }
+
+
+def counts_of(experiment: Experiment) -> Mapping[str, int]:
+    """What was left out of the cases or could not be found, over all folds."""
+    return next(iter(experiment.models.values())).evaluation.counts
 
 
 def compare_models(experiment: Experiment) -> Comparison:
@@ -91,45 +97,66 @@ def data_card(experiment: Experiment) -> dict[str, Any]:
 
 def split_card(experiment: Experiment) -> dict[str, Any]:
     """What came before, what judged, and how many questions that gave."""
-    fold, cases = experiment.folds[0], experiment.cases
+    fold, evaluation = experiment.folds[0], next(iter(experiment.models.values())).evaluation
 
     def part(events: pl.DataFrame) -> dict[str, Any]:
         return {"n_events": len(events), "first": _time(events, "min"), "last": _time(events, "max")}
 
     return {
-        "by": experiment.recipe.split.by, "sentence": fold.sentence, "n_folds": len(experiment.folds),
+        "by": experiment.recipe.split.by, "sentence": sentence(fold.sentence), "n_folds": len(experiment.folds),
         "train": part(fold.train.events), "valid": part(fold.valid) if len(fold.valid) else None,
-        "test": {**part(fold.test), "n_cases": experiment.n_cases, "n_units": cases.n_units, "unit": cases.unit},
+        "test": {**part(fold.test), "n_cases": experiment.n_cases, "n_units": len(np.unique(evaluation.unit_idx)),
+                 "unit": evaluation.unit},
     }
 
 
-def model_card(fitted: Fitted, comparison: Comparison, seed: int) -> dict[str, Any]:
+def model_cards(experiment: Experiment, comparison: Comparison) -> list[dict[str, Any]]:
+    """One card per model, best first; the intervals of all figures come from the same draws of units."""
+    seed, fitted = experiment.recipe.seed, [experiment.models[key] for key in comparison.order]
+    wanted = [(f.key, m) for f in fitted for m in f.evaluation.values]
+    found = intervals([(experiment.models[key].evaluation, m) for key, m in wanted], seed=seed)
+    figures = dict(zip(wanted, found, strict=True))
+    buckets = by_temperature([f.evaluation for f in fitted], comparison.metric, seed)
+    return [model_card(f, comparison.letters[f.key], {m: figures[f.key, m] for m in f.evaluation.values}, heat)
+            for f, heat in zip(fitted, buckets, strict=True)]
+
+
+def model_card(fitted: Fitted, letter: str, figures: Mapping[str, Interval],
+               buckets: list[dict[str, Any]] | None) -> dict[str, Any]:
     """One model: its figures with intervals, times, learning curve and accuracy by warmth of the target."""
     evaluation, model = fitted.evaluation, fitted.model
     variant = fitted.key.partition(" ")[2]
-    figures = {m: vars(comparison.intervals[fitted.key] if m == comparison.metric else interval(evaluation, m, seed=seed))
-               for m in evaluation.values}
-    totals = {m: vars(Interval(value, value, value)) for m, value in evaluation.totals.items()}
+    totals = {m: Interval(value, value, value) for m, value in evaluation.totals.items()}
     return {
         "name": fitted.key, "label": f"{model.label}, {variant}" if variant else model.label, "summary": model.summary,
-        "mark": model.mark, "baseline": model.baseline, "letter": comparison.letters[fitted.key],
-        "metrics": {**figures, **totals}, "popularity": evaluation.popularity, "fit_s": round(fitted.fit_s, 3),
-        "score_ms": round(1000 * evaluation.seconds / max(len(evaluation.unit_idx), 1), 4), "curve": fitted.curve,
-        "settings": dict(fitted.settings), "by_temperature": by_temperature(evaluation, comparison.metric, seed),
+        "mark": model.mark, "baseline": model.baseline, "letter": letter,
+        "metrics": {m: vars(figure) for m, figure in {**figures, **totals}.items()},
+        "popularity": evaluation.popularity, "fit_s": round(fitted.fit_s, 3),
+        "score_ms": round(1000 * evaluation.seconds / max(len(evaluation.unit_idx), 1), 4),
+        "curve": fitted.curve, "settings": dict(fitted.settings), "by_temperature": buckets,
     }
 
 
-def by_temperature(evaluation: Evaluation, metric: str, seed: int) -> list[dict[str, Any]] | None:
-    """The metric for targets with few and with many training events; None where cases have several targets or values."""
+def by_temperature(evaluations: Sequence[Evaluation], metric: str, seed: int) -> list[list[dict[str, Any]] | None]:
+    """Per model the metric for targets with few and many training events; None where a case has no one target."""
+    rows = [_buckets(evaluation, metric) for evaluation in evaluations]
+    parts = [part for buckets in rows for _, _, part in buckets or [] if part is not None]
+    found = iter(intervals([(part, metric) for part in parts], seed=seed, n_resamples=BUCKET_RESAMPLES))
+    none = dict.fromkeys(("mean", "low", "high"))
+    return [None if buckets is None else [{"bucket": name, "n": n, **(none if part is None else vars(next(found)))}
+                                          for name, n, part in buckets] for buckets in rows]
+
+
+def _buckets(evaluation: Evaluation, metric: str) -> list[tuple[str, int, Evaluation | None]] | None:
+    """Name, number of cases and evaluation of each bucket, None for an empty one."""
     counts = evaluation.target_counts
     if counts is None or evaluation.unit != "session":
         return None
-    rows = []
+    found = []
     for name, low, high in BUCKETS:
-        inside = np.flatnonzero((counts >= low) & (counts <= (np.inf if high is None else high)))
-        figure = interval(_part(evaluation, inside, metric), metric, seed=seed, n_resamples=500) if len(inside) else None
-        rows.append({"bucket": name, "n": len(inside), **(vars(figure) if figure else {"mean": None, "low": None, "high": None})})
-    return rows
+        rows = np.flatnonzero((counts >= low) & (counts <= (np.inf if high is None else high)))
+        found.append((name, len(rows), _part(evaluation, rows, metric) if len(rows) else None))
+    return found
 
 
 def expectations(experiment: Experiment) -> list[dict[str, Any]]:
@@ -144,12 +171,12 @@ def expectations(experiment: Experiment) -> list[dict[str, Any]]:
 
 def limits(experiment: Experiment) -> list[dict[str, Any]]:
     """What the figures do not say, in the form of checks."""
-    counts, recipe = experiment.cases.counts, experiment.recipe
+    counts, recipe = counts_of(experiment), experiment.recipe
     found = {fitted.model.baseline for fitted in experiment.models.values()}
     notes = [{"ok": True, "text": "No score was infinite or not a number."}]
     unknown = counts.get("unknown_targets", 0)
     if unknown:
-        share = unknown / max(len(experiment.cases), 1)
+        share = unknown / max(experiment.n_cases, 1)
         notes.append({"ok": False, "text": f"{unknown:,} targets ({share:.1%}) were never seen in training. They count as misses."})
     if counts.get("dropped_unknown_events"):
         notes.append({"ok": False, "text": f"{counts['dropped_unknown_events']:,} test events of items never seen in training "
@@ -159,7 +186,7 @@ def limits(experiment: Experiment) -> list[dict[str, Any]]:
                   for kind in ("popularity", "neighbourhood") if kind not in found]
     notes += [{"ok": True, "text": f"{what}: {count:,} events left out of the split, counted."}
               for what, count in experiment.folds[0].dropped.items() if count]
-    if experiment.oracle is not None:
+    if experiment.source.oracle is not None:
         notes.append({"ok": False, "text": "A generated shop has planted taste. Do not expect these values on your data."})
     return notes + [{"ok": True, "text": note} for note in experiment.source.notes]
 
@@ -174,7 +201,12 @@ def per_unit(experiment: Experiment) -> pl.DataFrame:
         means = {m: np.bincount(evaluation.unit_idx, v, minlength=n_units) / np.maximum(count, 1)
                  for m, v in _named(evaluation.values).items()}
         frames.append(pl.DataFrame({"model": [key] * n_units, evaluation.unit: evaluation.unit_names, "n_cases": count, **means}))
-    return pl.concat(frames)
+    return pl.concat(frames).filter(pl.col("n_cases") > 0)
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its start and a full stop at its end."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def _named(values: Mapping[str, Array]) -> dict[str, Array]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rankine.config import from_dict
+from rankine.config import from_dict, to_dict
 from rankine.data.dataset import Dataset
 from rankine.data.readers import DataConfig, read_dataset
 from rankine.data.sessions import filter_support, with_sessions
-from rankine.data.synthetic import Oracle, generate, shop_config
+from rankine.data.synthetic import Oracle, ShopConfig, generate, shop_config
 from rankine.errors import ConfigError
 from rankine.runs.recipe import Recipe
 
@@ -34,8 +34,9 @@ def open_source(recipe: Recipe, root: Path | None = None, rejects: Path | None =
 
 
 def _shop(recipe: Recipe) -> Source:
-    settings = dict(recipe.data)
-    shop = generate(replace(shop_config(settings.pop("shop")), **{"seed": recipe.seed, **settings}))
+    settings = {name: value for name, value in recipe.data.items() if name != "shop"}
+    usual = to_dict(shop_config(str(recipe.data["shop"]), seed=recipe.seed))
+    shop = generate(from_dict(ShopConfig, {**usual, **settings}, "[data] with a shop"))
     return Source(shop.dataset, oracle=shop.oracle)
 
 
@@ -43,11 +44,12 @@ def _files(recipe: Recipe, root: Path | None, rejects: Path | None) -> Source:
     if "path" not in recipe.data:
         raise ConfigError('[data] needs `path = "FOLDER"` or `shop = "small"`')
     config = from_dict(DataConfig, recipe.data, "[data]")
-    if not ((root or Path()) / config.path).exists():
+    folder = (root or Path()) / Path(config.path).expanduser()
+    if not folder.exists():
         where = f"below {root}" if root else "here; --data DIR or $RANKINE_DATA names the folder to look in"
         raise ConfigError(f"recipe `{recipe.name}` reads `{config.path}`, which is not {where}")
     read = read_dataset(config, root=root, rejects=rejects)
-    return Source(read.dataset, (root or Path()) / config.path, counts=read.counts, notes=tuple(read.warnings))
+    return Source(read.dataset, folder, counts=read.counts, notes=tuple(read.warnings))
 
 
 def _with_sessions(source: Source, recipe: Recipe) -> dict[str, Any]:

@@ -149,13 +149,6 @@ def _query(parameters: Mapping[str, Parameter]) -> list[dict[str, Any]]:
     return rows
 
 
-def _context(columns: Collection[str]) -> list[dict[str, Any]]:
-    return [
-        {"name": CONTEXT + column, "in": "query", "description": f"the {column} of the request", "schema": _TEXT}
-        for column in columns
-    ]
-
-
 _PLACE = _whole(
     {
         "item_id": _TEXT,

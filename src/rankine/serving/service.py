@@ -81,7 +81,7 @@ class Service:
         return {
             "status": "ok" if self.log.failure is None else f"the event log cannot be written: {self.log.failure}",
             "run": self.name,
-            "models": [recommender.name for recommender in self.pipeline.recommenders],
+            "models": [recommender.title for recommender in self.pipeline.recommenders],
             "since": datetime.fromtimestamp(self.since, UTC).isoformat(timespec="seconds"),
             "events_accepted": self.log.count,
         }

@@ -63,7 +63,6 @@ class DataConfig:
     events: TableConfig | None = None
     event_types: Mapping[str, EventType] = field(default_factory=dict)
     rules: Rules | None = None
-    sessions_gap_minutes: float | None = None
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class Axis:
 
     @property
     def ticks(self) -> list[float]:
+        """The multiples of the step that lie on the axis."""
         first = math.ceil(self.low / self.step - 1e-9)
         last = math.floor(self.high / self.step + 1e-9)
         return [i * self.step for i in range(first, last + 1)]

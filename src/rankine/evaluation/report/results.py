@@ -93,6 +93,8 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Model:
+    """One model: who it is, its figures, its learning curve, and its figures by warmth of the target."""
+
     name: str
     label: str
     summary: str

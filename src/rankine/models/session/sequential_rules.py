@@ -18,7 +18,6 @@ from rankine.features.queries import Queries
 from rankine.kernels.decay import Decay
 from rankine.kernels.rules import score_last, sequential_rules
 from rankine.models.base import ItemNeighbours, Monitor, Needs, SolvedModel, Source, no_monitor
-
 from rankine.models.ties import break_ties, popularity_order
 
 

@@ -23,6 +23,7 @@ from rankine.kernels.knn import SessionIndex, index_sessions, score_sessions
 from rankine.models.base import Monitor, Needs, SolvedModel, Source, no_monitor
 from rankine.models.ties import break_ties, popularity_order
 
+
 @dataclass(frozen=True, kw_only=True)
 class VSKNNConfig:
     """Settings of V-SKNN; `same` weights, no decay and the cosine give plain SKNN."""

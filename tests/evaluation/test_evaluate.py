@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from rankine.arrays import Ragged
+from rankine.errors import ConfigError, ScoreError
+from rankine.evaluation import evaluate
+from rankine.evaluation.cases import Cases
+from rankine.evaluation.evaluate import Evaluation, evaluate_ranking, evaluate_ratings, pool
+from rankine.features.queries import Queries
+
+N_ITEMS = 8
+Scores = np.ndarray[Any, Any]
+
+
+def cases_of(
+    targets: list[list[int]], units: list[str], exclude: list[list[int]] | None = None, values: Any = None
+) -> Cases:
+    n = len(targets)
+    names = pl.Series(sorted(set(units)))
+    queries = Queries(
+        user_idx=np.arange(n, dtype=np.int32),
+        history=Ragged.empty(n),
+        history_weight=np.empty(0, np.float32),
+        session_len=np.zeros(n, np.int64),
+        timestamp=np.full(n, np.nan),
+        n_users=n,
+        n_items=N_ITEMS,
+    )
+    return Cases(
+        queries=queries,
+        targets=Ragged.from_rows(targets),
+        unit="user",
+        unit_names=names,
+        unit_idx=np.array([names.to_list().index(u) for u in units]),
+        exclude=None if exclude is None else Ragged.from_rows(exclude),
+        values=values,
+        counts={"unknown_targets": sum(t == N_ITEMS for row in targets for t in row)},
+    )
+
+
+def by_row(scores: Scores) -> Any:
+    """A scorer that knows its answers by the number of the user."""
+    return lambda queries: scores[queries.user_idx]
+
+
+SCORES = np.array([[8, 7, 6, 5, 4, 3, 2, 1], [1, 1, 1, 1, 1, 1, 1, 1], [0, 0, 0, 9, 9, 0, 0, 0]], np.float32)
+COUNTS = np.array([4, 4, 2, 2, 1, 1, 1, 1])
+
+
+def test_all_items_are_ranked_and_each_case_keeps_its_value() -> None:
+    cases = cases_of([[1], [0], [3, 0]], ["a", "a", "b"])
+    found = evaluate_ranking(by_row(SCORES), cases, ["mrr@8", "recall@2", "mrr@8 optimistic"], COUNTS)
+    assert found.values["mrr@8"].tolist() == [1 / 2, 1 / 8, 1 / 2]
+    assert found.values["mrr@8 optimistic"].tolist() == [1 / 2, 1, 1]
+    assert found.values["recall@2"].tolist() == [1, 0, 0.5]
+    assert found.mean("recall@2") == 0.5
+    assert found.unit_names.to_list() == ["a", "b"]
+
+
+def test_what_is_excluded_leaves_the_ranking() -> None:
+    cases = cases_of([[2], [5]], ["a", "b"], exclude=[[0, 1], [0, 1, 2, 3, 4, 6, 7]])
+    found = evaluate_ranking(by_row(SCORES), cases, ["mrr@8"], COUNTS)
+    assert found.values["mrr@8"].tolist() == [1, 1]
+    assert found.shown is not None
+    assert found.shown[0].tolist() == [2, 3, 4, 5, 6, 7, -1, -1]
+
+
+def test_coverage_and_novelty_look_at_the_lists_shown() -> None:
+    cases = cases_of([[1], [0], [3]], ["a", "b", "c"])
+    found = evaluate_ranking(by_row(SCORES), cases, ["coverage@2", "novelty@2", "hr@2"], COUNTS)
+    shown = [0, 1, 0, 1, 3, 4]  # ties in the order of the catalogue
+    assert found.mean("coverage@2") == len(set(shown)) / N_ITEMS
+    assert found.mean("novelty@2") == pytest.approx(np.mean([-math.log2(COUNTS[i] / 16) for i in shown]))
+    percentile = [8, 8, 6, 6, 4, 4, 4, 4]
+    assert found.popularity == pytest.approx(np.mean([percentile[i] / 8 for i in shown]))
+    assert found.target_counts is not None
+    assert found.target_counts.tolist() == [4, 4, 2]
+
+
+def test_blocks_do_not_show_in_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    scores = rng.integers(0, 4, (50, N_ITEMS)).astype(np.float32)
+    targets = [rng.permutation(N_ITEMS + 1)[: rng.integers(1, 4)].tolist() for _ in range(50)]
+    exclude = [sorted(set(rng.permutation(N_ITEMS)[:3].tolist()) - set(own)) for own in targets]
+    cases, names = cases_of(targets, ["a"] * 50, exclude), ["ndcg@3", "map@3 optimistic", "coverage@3"]
+    whole = evaluate_ranking(by_row(scores), cases, names, COUNTS)
+    monkeypatch.setattr(evaluate, "BLOCK_VALUES", 7 * N_ITEMS)
+    parts = evaluate_ranking(by_row(scores), cases, names, COUNTS)
+    assert all(np.array_equal(whole.values[m], parts.values[m]) for m in whole.values)
+    assert whole.totals == parts.totals
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_no_number_names_its_case(bad: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "BLOCK_VALUES", 2 * N_ITEMS)  # two cases at a time
+    scores = np.ones((5, N_ITEMS), np.float32)
+    scores[3, 6] = scores[3, 7] = bad
+    cases = cases_of([[0]] * 5, ["a"] * 5)
+    with pytest.raises(ScoreError, match="wild: 2 scores are NaN or infinite, the first for case 3, item row 6"):
+        evaluate_ranking(by_row(scores), cases, ["hr@1"], COUNTS, "wild")
+
+
+@pytest.mark.parametrize("n_columns", [N_ITEMS - 1, N_ITEMS + 1])
+def test_scores_for_other_items_than_the_catalogue_are_an_error(n_columns: int) -> None:
+    with pytest.raises(ScoreError, match=rf"expected scores \[2, 8\]; got \[2, {n_columns}\]"):
+        evaluate_ranking(by_row(np.ones((2, n_columns))), cases_of([[0], [1]], ["a", "b"]), ["hr@1"], COUNTS)
+
+
+def test_ratings_are_clipped_and_compared() -> None:
+    cases = cases_of([[0], [1], [8]], ["a", "a", "b"], values=np.array([5.0, 2.0, 3.0]))
+
+    def rate(user: Any, item: Any) -> Any:
+        assert user.tolist() == [0, 1, 2]
+        assert item.tolist() == [0, 1, 8]
+        return np.array([7.0, 2.5, -4.0], np.float32)
+
+    found = evaluate_ratings(rate, cases, ["rmse", "mae"], clip=(1.0, 5.0))
+    assert found.values["rmse"].tolist() == [0, 0.25, 4]
+    assert found.mean("rmse") == pytest.approx(math.sqrt(4.25 / 3))
+    assert found.mean("mae") == pytest.approx(2.5 / 3)
+    assert evaluate_ratings(rate, cases, ["mae"]).values["mae"].tolist() == [2, 0.5, 7]
+
+
+def test_metrics_of_another_protocol_are_an_error() -> None:
+    plain, valued = cases_of([[0]], ["a"]), cases_of([[0]], ["a"], values=np.array([1.0]))
+    with pytest.raises(ConfigError, match="metric `rmse` needs cases with values"):
+        evaluate_ranking(by_row(SCORES), plain, ["rmse"], COUNTS)
+    with pytest.raises(ConfigError, match="metric `hr@1` needs a ranking"):
+        evaluate_ratings(lambda user, item: np.ones(1, np.float32), valued, ["hr@1"])
+    with pytest.raises(ConfigError, match="rating metrics need cases with values"):
+        evaluate_ratings(lambda user, item: np.ones(1, np.float32), plain, ["rmse"])
+
+
+def part(values: list[float], units: list[str], coverage: float) -> Evaluation:
+    names = pl.Series(sorted(set(units)))
+    return Evaluation(
+        values={"hr@1": np.array(values)},
+        totals={"coverage@1": coverage},
+        unit_names=names,
+        unit_idx=np.array([names.to_list().index(u) for u in units]),
+        unit="user",
+        seconds=1.0,
+        popularity=coverage,
+        counts={"unknown_targets": len(values)},
+    )
+
+
+def test_folds_are_pooled_case_by_case_and_units_of_a_name_joined() -> None:
+    both = pool([part([1, 0], ["a", "b"], 0.5), part([1, 1, 0], ["b", "c", "b"], 0.0)])
+    assert both.mean("hr@1") == 3 / 5
+    assert both.mean("coverage@1") == 0.25
+    assert both.unit_names.gather(both.unit_idx).to_list() == ["a", "b", "b", "c", "b"]
+    assert both.unit_names.to_list() == ["a", "b", "c"]
+    assert both.seconds == 2.0
+    assert both.counts == {"unknown_targets": 5}
+    assert both.popularity == 0.25
+    alone = part([1], ["a"], 0.5)
+    assert pool([alone]) is alone
