@@ -48,6 +48,7 @@ HOMES: dict[str, set[str]] = {
     "typer": {"cli"},
     "rich": {"cli", "progress"},
     "orjson": {"serving", "data.readers"},
+    "optuna": {"runs.study"},
 }
 """Where each library may be imported: a module, or a package and all that is in it."""
 

@@ -45,6 +45,7 @@ from rankine.runs.recipe import (
     Expect,
     Recipe,
     SessionsConfig,
+    Tuned,
     shipped_recipes,
 )
 from rankine.serving import settings
@@ -229,6 +230,7 @@ def keys_of(config: type) -> dict[str, str]:
 CONFIGS: dict[str, tuple[type, ...]] = {
     "recipes.md": (Recipe, SessionsConfig, SplitConfig, EvaluateConfig, CandidatesConfig, Expect),
     "data.md": (DataConfig, TableConfig, EventType, Rules),
+    "tuning.md": (Tuned,),
 }
 IN_WORDS = {
     "see below",  # a table of its own
@@ -298,7 +300,10 @@ def test_kinds_splits_protocols_metrics_and_sources_are_complete() -> None:
     }
     for name, _, better in evaluation["metric", "one case gives", "better"]:
         metric = METRICS[names([name])[0].partition("@")[0]]
-        assert ("@k" in name, better) == (metric.family != "rating", "higher" if metric.higher_is_better else "lower")
+        assert ("@k" in name, better) == (
+            metric.family not in ("rating", "binary"),
+            "higher" if metric.higher_is_better else "lower",
+        )
     usual = {names([row[0]])[0]: tuple(names(row[1:])) for row in recipes["protocol", "metrics without `metrics`"]}
     assert usual == DEFAULT_METRICS
 
@@ -444,7 +449,7 @@ def test_the_tutorial_runs_and_prints_what_it_shows(tutorial: Workshop) -> None:
 
 
 @pytest.mark.parametrize(("page", "n_answers"), [("serving.md", 13), ("data.md", 0), ("recipes.md", 0),
-                                                 ("evaluation.md", 0), ("conventions.md", 1)])  # fmt: skip
+                                                 ("evaluation.md", 0), ("conventions.md", 1), ("tuning.md", 2)])  # fmt: skip
 def test_other_pages_run_and_print_what_they_show(page: str, n_answers: int, tutorial: Workshop) -> None:
     assert tutorial.play(ROOT / "docs" / page, skip="~/data") == n_answers
 

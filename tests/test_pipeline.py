@@ -211,3 +211,9 @@ def test_the_best_stand_above_the_lowest_and_ties_in_the_order_of_rows() -> None
         items, found = _best(scores, exclude, k)
         assert items.tolist() == expected
         assert found.tolist() == scores[expected].tolist()
+
+
+def test_history_items_outside_the_catalogue_are_left_out_and_named(chain: Pipeline) -> None:
+    answer = chain.answer(Request(history=["no such", "a"], weights=[1.0, 1.0], session_len=1, k=2))
+    assert answer.unknown_items == ("no such",)
+    assert "no such" not in "".join(place.reason for place in answer.places)

@@ -57,14 +57,15 @@ def settings_page() -> str:
 
 
 def described(model: type[Model]) -> list[str]:
-    """The docstring of a model's file, and its settings with their defaults."""
+    """The docstring of a model's file, and its settings with their defaults and the range that a search goes through."""
     page = inspect.getdoc(sys.modules[model.__module__]) or ""
     lines = ["```text", page, "```", ""]
     fields = dataclasses.fields(model.Config)
     if not fields:
         return [*lines, "No settings."]
-    lines += [" ".join((inspect.getdoc(model.Config) or "").split()), "", "| setting | default |", "|---|---|"]
-    return lines + [f"| `{f.name}` | `{f.default!r}` |" for f in fields]
+    lines += [" ".join((inspect.getdoc(model.Config) or "").split()), ""]
+    lines += ["| setting | default | searched |", "|---|---|---|"]
+    return lines + [f"| `{f.name}` | `{f.default!r}` | {model.tuning.get(f.name, '')} |" for f in fields]
 
 
 def main() -> None:

@@ -56,9 +56,10 @@ MAX_SEARCHED = 10_000  # among more names the search takes longer than the answe
 
 def closest(name: str, valid: Iterable[str]) -> str:
     """`; did you mean `x`?` for the nearest valid name, or the valid names if they are few."""
-    names = sorted(valid)
+    names = list(valid)
     if len(names) > MAX_SEARCHED:
         return ""
+    names.sort()
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
         return f"; did you mean `{near[0]}`?"

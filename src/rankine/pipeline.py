@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -65,11 +65,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Answer:
-    """A ranking, the source of its first place, and the steps that led to it."""
+    """A ranking, the source of its first place, the steps that led to it, and the items of the history nobody knows."""
 
     places: tuple[Place, ...]
     source: str
     steps: tuple[Step, ...]
+    unknown_items: tuple[str, ...] = ()
 
     @property
     def model(self) -> str | None:
@@ -118,6 +119,7 @@ class Pipeline:
         """The best `k` items for the request. Raises RequestError for a `k` out of range or an unknown context column."""
         if not 1 <= request.k <= MAX_K:
             raise RequestError(f"`k` must be between 1 and {MAX_K}; got {request.k}")
+        request, unknown = self._without_unknown(request)
         hidden = {*request.exclude, *(request.history if request.exclude_history else ())}
         places: dict[str, Place] = {}
         steps = []
@@ -137,7 +139,25 @@ class Pipeline:
             places |= {r.item_id: self._place(r, "popular", "most events", reason) for r in new}
             steps.append(Step("most events", "popular", len(new), "the last resort"))
         ranking = tuple(places.values())
-        return Answer(ranking, ranking[0].source if ranking else "popular", tuple(steps))
+        return Answer(ranking, ranking[0].source if ranking else "popular", tuple(steps), unknown)
+
+    def _without_unknown(self, request: Request) -> tuple[Request, tuple[str, ...]]:
+        """The request without history items that are not in the catalogue, and those."""
+        known = [item in self._facts for item in request.history]
+        if all(known):
+            return request, ()
+        weights = request.weights
+        if weights is not None and len(weights) != len(known):
+            raise RequestError(f"`weights` must have one value per item of `history`, {len(known)}; got {len(weights)}")
+        in_session = 0 if request.session_len is None else len(known) - request.session_len
+        unknown = dict.fromkeys(item for item, here in zip(request.history, known, strict=True) if not here)
+        kept = replace(
+            request,
+            history=[item for item, here in zip(request.history, known, strict=True) if here],
+            weights=None if weights is None else [w for w, here in zip(weights, known, strict=True) if here],
+            session_len=None if request.session_len is None else sum(known[in_session:]),
+        )
+        return kept, tuple(unknown)
 
     def similar(self, item_id: str, k: int = 10) -> Answer:
         """Items close to one. Raises RequestError for an item that is not in the catalogue, with the closest id."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from polars.exceptions import PolarsError
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from rankine import __version__
@@ -69,6 +71,12 @@ def fit_arrays(
     model.needs.check(data, f"`{name}`")
     if not len(data):
         raise ModelError(f"`{name}` got no training event with a known item and a weight other than zero")
+    fit_model(model, data, seed=seed, monitor=monitor)
+    return Recommender(base, model, encoder, variant)
+
+
+def fit_model(model: Model, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
+    """Fit a model to encoded events, by its own solution or by the training loop."""
     if isinstance(model, SolvedModel):
         model.solve(data, seed=seed, monitor=monitor)
     else:
@@ -77,7 +85,6 @@ def fit_arrays(
 
         assert isinstance(model, NeuralModel)
         train(model, data, seed=seed, monitor=monitor)
-    return Recommender(base, model, encoder, variant)
 
 
 def new_model(name: str, settings: Mapping[str, Any] | None = None) -> Model:
@@ -175,9 +182,12 @@ class Recommender:
             raise ConfigError(
                 f"`{path}` has format {facts.get('format')!r}; this version reads {FORMAT}: fit and save it again"
             )
-        model = new_model(facts["model"], facts["config"])
-        model.load_state(load_file(folder / "weights.safetensors"))
-        return cls(facts["model"], model, Encoder.load(folder), facts.get("variant", ""))
+        try:
+            model = new_model(facts["model"], facts["config"])
+            model.load_state(load_file(folder / "weights.safetensors"))
+            return cls(facts["model"], model, Encoder.load(folder), facts.get("variant", ""))
+        except (KeyError, ValueError, RuntimeError, OSError, SafetensorError, PolarsError) as error:
+            raise ConfigError(f"the recommender in `{folder}` is damaged ({error}): fit and save it again") from None
 
 
 def can_rank_similar(model: Model) -> bool:

@@ -16,6 +16,7 @@ from rankine.data.audit import (
     check_fitted_on,
     check_order,
     check_queries,
+    check_sessions,
     check_vocabulary,
 )
 from rankine.data.dataset import Dataset
@@ -310,3 +311,11 @@ def test_the_error_names_every_leak_and_no_warning() -> None:
     with pytest.raises(LeakError) as caught:
         audit(checks)
     assert str(caught.value) == "the audit found 2 leaks: `a`: first; `d`: second"
+
+
+def test_session_numbers_that_start_anew_for_each_user_are_noticed() -> None:
+    events = pl.DataFrame({"user_id": ["a", "a", "b", None], "session_id": ["1", "2", "1", "2"], "item_id": ["x"] * 4})
+    found = check_sessions(events)
+    assert (found.ok, found.severity) == (False, "warn")
+    assert found.text == "1 of 2 session ids belong to several users: make them unique"
+    assert check_sessions(events.head(2)).ok

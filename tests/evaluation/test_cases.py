@@ -238,7 +238,7 @@ def test_nothing_new_for_anybody_is_an_error() -> None:
         user_items(encoder, before, frame_of([("u", "s4", "a", 10.0, "return")], 4))
 
 
-def test_candidate_lists_hold_the_target_once_and_negatives_that_are_known() -> None:
+def test_candidate_lists_hold_the_target_once_and_every_negative() -> None:
     later: list[Row] = [("u", "s4", "c", 10.0, "view"), ("v", "s5", "a", 11.0, "view")]
     encoder, before, test = split([*EARLIER, *later], 4)
     cases = user_items(encoder, before, test)
@@ -246,7 +246,8 @@ def test_candidate_lists_hold_the_target_once_and_negatives_that_are_known() -> 
     short = candidates(cases, encoder, lists)
     assert short.candidates is not None
     assert short.exclude is None
-    assert [encoder.items.names(row) for row in short.candidates] == [["c", "d", "a"], ["a", "b"]]
+    names = [*encoder.items.ids.to_list(), "new"]  # a negative that is not known stays, below everything
+    assert [[names[item] for item in row] for row in short.candidates] == [["c", "d", "new", "a"], ["a", "b"]]
     scores = np.array([[5, 0, 3, 4], [0, 0, 9, 9]], np.float32)  # a b c d
     found = evaluate_ranking(lambda queries: scores, short, ["mrr@10", "mrr@10 optimistic"], np.ones(4))
     assert found.values["mrr@10"].tolist() == [1 / 3, 1 / 2]

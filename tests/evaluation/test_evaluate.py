@@ -162,3 +162,20 @@ def test_folds_are_pooled_case_by_case_and_units_of_a_name_joined() -> None:
     assert both.popularity == 0.25
     alone = part([1], ["a"], 0.5)
     assert pool([alone]) is alone
+
+
+def rated(labels: Any) -> Cases:
+    return cases_of([[0]] * len(labels), ["a"] * len(labels), values=labels)
+
+
+def test_binary_metrics_compare_probabilities_with_what_came() -> None:
+    rng = np.random.default_rng(4)
+    labels, p = rng.integers(0, 2, 50).astype(float), rng.random(50).astype(np.float32).round(1)
+    found = evaluate_ratings(lambda users, items: p, rated(labels), ["logloss", "auc", "calibration"])
+    pairs = [(a > b) + 0.5 * (a == b) for a in p[labels == 1] for b in p[labels == 0]]
+    assert found.mean("auc") == pytest.approx(np.mean(pairs))
+    clipped = np.clip(p.astype(float), 1e-7, 1 - 1e-7)
+    assert found.mean("logloss") == pytest.approx(-np.mean(np.log(np.where(labels == 1, clipped, 1 - clipped))))
+    assert 0 < found.mean("calibration") < 1
+    with pytest.raises(ConfigError, match="`auc` needs values of 0 and of 1"):
+        evaluate_ratings(lambda users, items: p, rated(labels + 1), ["auc"])

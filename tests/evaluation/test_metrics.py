@@ -142,7 +142,7 @@ def test_names_are_read_and_written(text: str, expected: MetricName) -> None:
     ("text", "message"),
     [
         ("recal@20", "unknown metric 'recal@20'; did you mean `recall`"),
-        ("bleu", "unknown metric 'bleu'; valid: `coverage`, `hr`"),
+        ("bleu", "unknown metric 'bleu'; valid: `auc`, `calibration`, `coverage`, `hr`"),
         ("recall", "metric 'recall' should be written `recall@20`"),
         ("recall@0", "metric 'recall@0' should be written `recall@20`"),
         ("rmse@5", "metric 'rmse@5' should be written `rmse`"),

@@ -60,9 +60,39 @@ def checkerboard() -> Planted:
     [
         ("als", {"embedding_dim": 2, "epochs": 8}),
         ("als", {"embedding_dim": 2, "epochs": 4, "solver": "cholesky", "weights": "events"}),
+        ("bpr", {"embedding_dim": 4, "epochs": 60}),
+        ("bpr", {"embedding_dim": 4, "epochs": 150, "loss": "sigmoid", "n_threads": 2}),
         ("item_to_item", {}),
         ("item_to_item", {"similarity": "conditional"}),
         ("item_to_item", {"similarity": "excess"}),
+        ("logistic_mf", {"embedding_dim": 4, "l2": 0.1}),
+        *(
+            ("mf", {"loss": loss, "embedding_dim": 4, "epochs": 30, "batch_size": 32, "learning_rate": 0.05})
+            for loss in ("logistic", "bpr", "bpr_sigmoid")
+        ),
+        (
+            "mf",
+            {
+                "loss": "warp",
+                "embedding_dim": 2,
+                "epochs": 30,
+                "batch_size": 32,
+                "learning_rate": 0.01,
+                "l2": 0.1,
+                "n_negatives": 8,
+            },
+        ),
+        (
+            "mf",
+            {
+                "loss": "all_pairs",
+                "embedding_dim": 2,
+                "epochs": 60,
+                "learning_rate": 0.01,
+                "optimizer": "adam",
+                "l2": 0.003,
+            },
+        ),
     ],
 )
 def test_models_of_taste_find_the_own_side_of_a_checkerboard(

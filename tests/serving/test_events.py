@@ -97,3 +97,17 @@ def test_a_schema_that_keeps_unknown_types_takes_them() -> None:
 def test_every_event_type_is_worth_what_the_schema_says(reader: EventReader, name: str) -> None:
     [event] = reader.read({"user_id": "u", "item_id": "a", "event_type": name}, NOW).events
     assert (event.weight, event.hides) == (EVENT_TYPES[name].weight, EVENT_TYPES[name].hides)
+
+
+def test_an_event_of_next_year_and_one_nested_too_deep_are_rejected_alone() -> None:
+    deep: object = 1
+    for _ in range(300):
+        deep = [deep]
+    body = [
+        {"user_id": "a", "item_id": "x", "timestamp": 1_000_000_000 + 2 * 86_400},
+        {"user_id": "a", "item_id": "x", "extra": deep},
+        {"user_id": "a", "item_id": "x", "timestamp": 1_000_000_000 + 3_600},
+    ]
+    batch = EventReader(Schema(), 10).read(body, now=1_000_000_000.0)
+    assert [(r.index, r.reason.split(" ")[0]) for r in batch.rejected] == [(0, "`timestamp`"), (1, "the")]
+    assert len(batch.events) == 1

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from rankine import __version__
-from rankine.cli import data, demo, models, recommend, reproduce, run, serve
+from rankine.cli import data, demo, models, recommend, reproduce, run, serve, tune
 from rankine.errors import RankineError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(data.app, name="data")
 app.command("run")(run.run_command)
+app.command("tune")(tune.tune_command)
 app.command("models")(models.models_command)
 app.command("recommend")(recommend.recommend_command)
 app.command("serve")(serve.serve_command)
@@ -31,7 +32,9 @@ def _version(show: bool) -> None:
 
 
 @app.callback()
-def _options(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
     """A ranking engine: from raw events to served recommendations."""
 
 

@@ -19,7 +19,10 @@ RECIPE = "shop-small"
 def demo_command(out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo")) -> None:
     """Generate a shop, train and compare models, and rank for a known user, a new user and an anonymous session."""
     start = time.perf_counter()
-    console.print("Generating a shop and training the models of recipes/shop-small.toml (about a minute the first time)", style="dim")
+    console.print(
+        "Generating a shop and training the models of recipes/shop-small.toml (about a minute the first time)",
+        style="dim",
+    )
     path = find(RECIPE)
     made = run(load(path), path.read_text(encoding="utf-8"), out=out, command="rankine demo")
     summary(made)
@@ -37,10 +40,15 @@ def visits(made: Run) -> dict[str, Request]:
     pipeline, now = made.pipeline(), row["last_time"]
     session = list(dict.fromkeys(row["items"]))[-2:]
     titles = " and ".join(pipeline.title(item) for item in session)
-    known = Request(user=row["user_id"], history=row["items"], weights=row["weights"], session_len=0, timestamp=now, k=5)
+    known = Request(
+        user=row["user_id"], history=row["items"], weights=row["weights"], session_len=0, timestamp=now, k=5
+    )
     return {
         f"Known user {row['user_id']}, who took {len(row['items'])} items before": known,
-        "New user, nothing known but a phone in the evening": Request(user="new", context={"device": "phone", "hour": 20}, k=5),
-        f"Anonymous session that saw {titles}": Request(history=session, context={"device": "laptop"}, timestamp=now, k=5,
-                                                           exclude_history=True),
+        "New user, nothing known but a phone in the evening": Request(
+            user="new", context={"device": "phone", "hour": 20}, k=5
+        ),
+        f"Anonymous session that saw {titles}": Request(
+            history=session, context={"device": "laptop"}, timestamp=now, k=5, exclude_history=True
+        ),
     }

@@ -17,8 +17,12 @@ def serve_command(
     run: Annotated[Path, typer.Argument(help="The run folder.")],
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
-    log_path: Annotated[Path | None, typer.Option(help="The event log; default beside the run folder, RUN.events.sqlite.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="name=value for any other setting of docs/settings.md.")] = None,
+    log_path: Annotated[
+        Path | None, typer.Option(help="The event log; default beside the run folder, RUN.events.sqlite.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="name=value for any other setting of docs/settings.md.")
+    ] = None,
 ) -> None:
     """Answer over HTTP: events in, rankings out."""
     from rankine.serving import Settings, serve
@@ -29,8 +33,14 @@ def serve_command(
     given = {name: value for name, value in named.items() if value is not None}
     flags = {**dict(_setting(text) for text in set_ or []), **given}
     settings = Settings.read(flags, {"RANKINE_LOG_PATH": str(beside), **os.environ})
-    serve(opened.pipeline(), opened.schema, opened.visitors(), settings, opened.name,
-          announce=lambda url: console.print(f"Serving {opened.name} on {url}, events in {settings.log_path}"))
+    serve(
+        opened.pipeline(),
+        opened.schema,
+        opened.visitors(),
+        settings,
+        opened.name,
+        announce=lambda url: console.print(f"Serving {opened.name} on {url}, events in {settings.log_path}"),
+    )
 
 
 def _setting(text: str) -> tuple[str, object]:

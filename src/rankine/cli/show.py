@@ -40,8 +40,15 @@ def comparison(found: Mapping[str, Any]) -> Table:
     for model in found["models"]:
         first = model["metrics"][primary]
         rest = [f"{model['metrics'][m]['mean']:.3f}" if m in model["metrics"] else "" for m in metrics[1:]]
-        table.add_row(model["letter"], model["name"], f"{first['mean']:.3f}", f"{first['low']:.3f} to {first['high']:.3f}", *rest,
-                      f"{model['fit_s']:.2f} s", f"{model['score_ms']:.2f} ms")
+        table.add_row(
+            model["letter"],
+            model["name"],
+            f"{first['mean']:.3f}",
+            f"{first['low']:.3f} to {first['high']:.3f}",
+            *rest,
+            f"{model['fit_s']:.2f} s",
+            f"{model['score_ms']:.2f} ms",
+        )
     if found["oracle"]:
         best = [f"{found['oracle'][m]:.3f}" if m in found["oracle"] else "" for m in metrics]
         table.add_row("", "best reachable", best[0], "", *best[1:], "", "", style="dim")
@@ -52,11 +59,15 @@ def summary(run: Run) -> None:
     """The headline, the table and where the rest is."""
     found = run.metrics
     console.print(comparison(found))
-    console.print("Models that share a letter are not distinguishable (paired bootstrap, Holm-corrected, 5 %).", style="dim")
+    console.print(
+        "Models that share a letter are not distinguishable (paired bootstrap, Holm-corrected, 5 %).", style="dim"
+    )
     for row in found["expect"]:
         verdict = "reached" if row["ok"] else "MISSED"
-        console.print(f"{verdict}: {row['model']} {row['metric']} {row['value']:.4f}, "
-                      f"published {row['published']:g} +- {row['tolerance']:g} ({row['source']})")
+        console.print(
+            f"{verdict}: {row['model']} {row['metric']} {row['value']:.4f}, "
+            f"published {row['published']:g} +- {row['tolerance']:g} ({row['source']})"
+        )
     console.print(f"Report: {run.folder / 'report.html'}")
 
 
@@ -67,5 +78,7 @@ def ranking(answer: Answer) -> Table:
     for name in ("item", "title", "category", "source", "model", "why"):
         table.add_column(name)
     for number, place in enumerate(answer.places, start=1):
-        table.add_row(str(number), place.item_id, place.title or "", place.category or "", place.source, place.model, place.reason)
+        table.add_row(
+            str(number), place.item_id, place.title or "", place.category or "", place.source, place.model, place.reason
+        )
     return table

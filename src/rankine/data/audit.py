@@ -97,6 +97,16 @@ def check_vocabulary(known_ids: pl.Series, train_ids: pl.Series, table_ids: pl.S
     return Check(f"{what} vocabulary", False, text)
 
 
+def check_sessions(events: pl.DataFrame) -> Check:
+    """Warns where one session_id names the events of several users: numbers that start anew for each user merge strangers."""
+    if "session_id" not in events.columns:
+        return Check("sessions", True, "the events have no sessions")
+    named = events.drop_nulls(["user_id", "session_id"]).group_by("session_id").agg(pl.col("user_id").n_unique())
+    shared = int((named["user_id"] > 1).sum())
+    text = f"{shared:,} of {len(named):,} session ids belong to several users"
+    return Check("sessions", not shared, text + (": make them unique" if shared else ""), severity="warn")
+
+
 def check_queries(
     history_rows: Ragged,
     target_rows: Ragged,

@@ -174,7 +174,7 @@ def candidates(cases: Cases, encoder: Encoder, lists: pl.DataFrame) -> Cases:
     long = joined.select("case", "negatives").explode("negatives")
     case, item = long["case"].to_numpy(), encoder.items.index(long["negatives"])
     own = cases.targets.row_of_value() * (len(encoder.items) + 1) + cases.targets.values
-    keep = (item < len(encoder.items)) & ~np.isin(case * (len(encoder.items) + 1) + item, own)
+    keep = ~np.isin(case * (len(encoder.items) + 1) + item, own)
     case = np.concatenate([cases.targets.row_of_value(), case[keep]])
     item = np.concatenate([cases.targets.values, item[keep]])
     order = np.argsort(case, kind="stable")  # the target stays first

@@ -83,7 +83,8 @@ def compare(
     order = sorted(names, key=lambda n: means[n], reverse=better)
     intervals = {n: Interval(means[n], *_percentiles(draws[n])) for n in names}
     raw = [(a, b, draws[a] - draws[b], means[a] - means[b]) for a, b in combinations(order, 2)]
-    p_values = [_p_value(difference, draw) for _, _, draw, difference in raw]
+    alone = len(next(iter(evaluations.values())).unit_names) < 2  # one user or session tells nothing apart
+    p_values = [1.0 if alone else _p_value(difference, draw) for _, _, draw, difference in raw]
     corrected = holm(p_values)
     pairs = tuple(
         Pair(a, b, metric, difference, *_percentiles(draw), p, p_holm)
@@ -109,7 +110,7 @@ def intervals(figures: Sequence[Figure], *, seed: int = 0, n_resamples: int = RE
 
 
 def _resample(figures: Sequence[Figure], seed: int, n_resamples: int) -> Array:
-    """The figures under resampled units, float64 [n_resamples, F]."""
+    """The figures under resampled units, float64 [n_resamples, F]; NaN where a draw holds none of a figure's units."""
     n_units = len(figures[0][0].unit_names)
     counts = np.stack([np.bincount(e.unit_idx, minlength=n_units).astype(np.float64) for e, _ in figures], axis=1)
     sums = np.stack([np.bincount(e.unit_idx, e.values[metric], minlength=n_units) for e, metric in figures], axis=1)
@@ -118,7 +119,8 @@ def _resample(figures: Sequence[Figure], seed: int, n_resamples: int) -> Array:
     chunk = max(1, (1 << 22) // max(n_units, 1))
     for start in range(0, n_resamples, chunk):
         weights = rng.poisson(1.0, (min(chunk, n_resamples - start), n_units)).astype(np.float64)
-        means = (weights @ sums) / np.maximum(weights @ counts, 1e-12)
+        totals = weights @ counts
+        means = np.divide(weights @ sums, totals, out=np.full_like(totals, np.nan), where=totals > 0)
         for column, last_step in enumerate(finish):
             out[start : start + len(weights), column] = last_step(means[:, column])
     return out
@@ -154,14 +156,14 @@ def letters(order: Sequence[str], pairs: Sequence[Pair]) -> dict[str, str]:
 
 
 def _p_value(difference: float, draws: Array) -> float:
-    deviation = float(np.std(draws))
+    deviation = float(np.nanstd(draws))
     if deviation == 0:
         return 1.0 if difference == 0 else 0.0
     return math.erfc(abs(difference) / deviation / math.sqrt(2))
 
 
 def _percentiles(draws: Array) -> tuple[float, float]:
-    low, high = np.percentile(draws, [100 * LEVEL / 2, 100 * (1 - LEVEL / 2)])
+    low, high = np.nanpercentile(draws, [100 * LEVEL / 2, 100 * (1 - LEVEL / 2)])
     return float(low), float(high)
 
 

@@ -12,9 +12,9 @@ import polars as pl
 from rankine.arrays import Array, Float, Int, Ragged
 from rankine.errors import ConfigError, ScoreError
 from rankine.evaluation.cases import Cases
-from rankine.evaluation.metrics import MetricName, Values, novelty_of
+from rankine.evaluation.metrics import MetricName, Values, calibration, novelty_of
 from rankine.features.queries import Queries
-from rankine.kernels.ranks import all_finite, target_ranks, top_k
+from rankine.kernels.ranks import all_finite, auc, target_ranks, top_k
 from rankine.progress import track
 
 BLOCK_VALUES = 1 << 22  # scores held at a time: 16 MiB, memory that is used again and not given back between blocks
@@ -56,7 +56,7 @@ def evaluate_ranking(
     """
     names = [MetricName.parse(m) for m in metrics]
     for name in names:
-        if name.metric.family == "rating":
+        if name.metric.family in ("rating", "binary"):
             raise ConfigError(f"metric `{name}` needs cases with values: use the protocol `ratings`")
     start = time.perf_counter()
     rules = sorted({name.optimistic for name in names})
@@ -111,18 +111,25 @@ def evaluate_ratings(
         predicted = np.clip(predicted, *clip)
     names = [MetricName.parse(m) for m in metrics]
     for name in names:
-        if name.metric.family != "rating":
+        if name.metric.family not in ("rating", "binary"):
             raise ConfigError(f"metric `{name}` needs a ranking: use the protocol `next_item` or `user_items`")
+        if name.metric.family == "binary" and np.unique(cases.values).tolist() != [0, 1]:
+            raise ConfigError(f"metric `{name}` needs values of 0 and of 1; got {np.unique(cases.values)[:5].tolist()}")
     values = {str(n): n.metric.per_case(predicted, cases.values) for n in names if n.metric.per_case}
     return Evaluation(
         values=values,
-        totals={},
+        totals={str(n): _whole_figure(n, predicted, cases.values) for n in names if n.base in ("auc", "calibration")},
         unit_idx=cases.unit_idx,
         unit_names=cases.unit_names,
         unit=cases.unit,
         seconds=time.perf_counter() - start,
         counts=cases.counts,
     )
+
+
+def _whole_figure(name: MetricName, predicted: Float, label: Array) -> float:
+    """A binary metric that has no value per case."""
+    return float(auc(predicted, label)) if name.base == "auc" else calibration(predicted, label).error
 
 
 def pool(parts: Sequence[Evaluation]) -> Evaluation:

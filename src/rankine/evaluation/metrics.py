@@ -103,7 +103,7 @@ def calibration(probability: Array, label: Array, n_bins: int = 10) -> Calibrati
 class Metric:
     """A metric by name: what it is computed from, and whether more is better. `finish` turns the mean over cases into the figure."""
 
-    family: str  # "rank", "list" or "rating"
+    family: str  # "rank", "list", "rating", or "binary" for values of 0 and 1
     higher_is_better: bool
     per_case: Callable[..., Values] | None = None
     finish: Callable[[Array], Array] = np.positive
@@ -120,6 +120,9 @@ METRICS: dict[str, Metric] = {
     "novelty": Metric("list", True),
     "rmse": Metric("rating", False, squared_error, np.sqrt),
     "mae": Metric("rating", False, absolute_error),
+    "auc": Metric("binary", True),
+    "logloss": Metric("binary", False, logloss),
+    "calibration": Metric("binary", False),
 }
 
 
@@ -138,7 +141,7 @@ class MetricName:
         if match is None or match[1] not in METRICS:
             raise ConfigError(f"unknown metric {text!r}{closest(text.split('@')[0], METRICS)}")
         base, k = match[1], int(match[2] or 0)
-        if (METRICS[base].family == "rating") == bool(k):
+        if (METRICS[base].family in ("rating", "binary")) == bool(k):
             expected = f"`{base}`" if k else f"`{base}@20`"
             raise ConfigError(f"metric {text!r} should be written {expected}")
         if match[3] and METRICS[base].family != "rank":

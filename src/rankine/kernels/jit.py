@@ -33,6 +33,16 @@ def summing_kernel(function: F) -> F:
     return cast(F, numba.njit(cache=True, nogil=True, fastmath=REORDERED)(function))
 
 
+def inlined_kernel(function: F) -> F:
+    """The function compiled into each of its callers: for what runs once per draw, where counting array references would show."""
+    return cast(F, numba.njit(inline="always")(function))
+
+
+def inlined_summing_kernel(function: F) -> F:
+    """The same as `summing_kernel`, its code put into its callers: handing over many arrays costs as much as a short row."""
+    return cast(F, numba.njit(cache=True, nogil=True, fastmath=REORDERED, forceinline=True)(function))
+
+
 def over_rows(run: Callable[..., Any], n_rows: int, *arguments: Any, work: Offsets | None = None) -> list[Any]:
     """What `run(start, stop, *arguments)` returns for chunks that cover 0 .. n_rows, in order of the rows.
 
@@ -58,7 +68,8 @@ def _chunks(n_rows: int, n_chunks: int, work: Offsets | None) -> list[tuple[int,
 def flat(rows: Ragged) -> tuple[Int, Offsets]:
     """Values int32 and offsets int64 of `rows`, without what lies before the first row or after the last."""
     first, last = int(rows.offsets[0]), int(rows.offsets[-1])
-    return np.ascontiguousarray(rows.values[first:last], np.int32), np.asarray(rows.offsets - first, np.int64)
+    offsets = rows.offsets - first if first else rows.offsets  # an index is flat already: no copy per request
+    return np.ascontiguousarray(rows.values[first:last], np.int32), np.asarray(offsets, np.int64)
 
 
 def check_indices(name: str, values: Array, n: int) -> None:

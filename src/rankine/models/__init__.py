@@ -36,12 +36,19 @@ MODELS = _Models(
     {
         "als": "factorization.als:ALS",
         "bias": "factorization.bias:Bias",
+        "bpr": "factorization.bpr:BPR",
+        "ease": "linear.ease:EASE",
         "item_to_item": "baselines.item_to_item:ItemToItem",
+        "logistic_mf": "factorization.logistic_mf:LogisticMF",
         "markov": "session.markov:Markov",
         "mf": "factorization.mf:MF",
         "popularity": "baselines.popularity:Popularity",
+        "rating_als": "factorization.rating_als:RatingALS",
+        "rp3beta": "linear.rp3beta:RP3Beta",
         "sequential_rules": "session.sequential_rules:SequentialRules",
         "session_popularity": "session.session_popularity:SessionPopularity",
+        "slim": "linear.slim:SLIM",
+        "svdpp": "factorization.svdpp:SVDpp",
         "vsknn": "session.vsknn:VSKNN",
     }
 )

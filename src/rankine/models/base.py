@@ -14,6 +14,7 @@ from rankine.arrays import CSR, Array, Float, Int
 from rankine.errors import ModelError
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
+from rankine.models.tuning import Range, ranges
 
 
 class Source(IntEnum):
@@ -77,6 +78,7 @@ class Model(ABC):
     mark: ClassVar[int] = 8  # its colour and shape in every picture, 1 to 8
     baseline: ClassVar[str | None] = None  # "popularity" or "neighbourhood" for what every comparison must contain
     iterative: ClassVar[bool] = False  # whether it has `epochs` and a learning curve
+    tuning: ClassVar[Mapping[str, Range]] = ranges()  # the settings that are worth a search, and where
 
     def __init__(self, config: Any | None = None) -> None:
         self.config = config if config is not None else self.Config()

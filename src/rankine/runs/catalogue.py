@@ -12,9 +12,17 @@ MAX_HISTORY = 500  # most recent events kept per visitor
 
 def catalogue(dataset: Dataset) -> pl.DataFrame:
     """One row per item: item_id, n_events, and title and category where the item table has them (null elsewhere)."""
-    counts = dataset.events.drop_nulls("item_id").group_by("item_id").len("n_events").with_columns(pl.col("n_events").cast(pl.Int64))
-    facts = dataset.items.select("item_id", _text(dataset.items, ("title", "name", "description")).alias("title"),
-                                 _text(dataset.items, ("category",)).alias("category"))
+    counts = (
+        dataset.events.drop_nulls("item_id")
+        .group_by("item_id")
+        .len("n_events")
+        .with_columns(pl.col("n_events").cast(pl.Int64))
+    )
+    facts = dataset.items.select(
+        "item_id",
+        _text(dataset.items, ("title", "name", "description")).alias("title"),
+        _text(dataset.items, ("category",)).alias("category"),
+    )
     both = facts.join(counts, on="item_id", how="full", coalesce=True)
     return both.with_columns(pl.col("n_events").fill_null(0)).sort("item_id")
 
@@ -29,8 +37,10 @@ def visitors(dataset: Dataset, encoder: Encoder) -> pl.DataFrame:
         time.alias("last_time"),
     )
     hidden = encoder.hidden(dataset.events)
-    table = pl.DataFrame({"user_id": list(hidden), "hidden": list(hidden.values())},
-                         schema={"user_id": pl.String, "hidden": pl.List(pl.String)})
+    table = pl.DataFrame(
+        {"user_id": list(hidden), "hidden": list(hidden.values())},
+        schema={"user_id": pl.String, "hidden": pl.List(pl.String)},
+    )
     joined = rows.join(table, on="user_id", how="full", coalesce=True)
     return joined.with_columns(pl.col("items", "weights", "hidden").fill_null([]), pl.col("last_time").fill_null(0.0))
 

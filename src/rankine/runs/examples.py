@@ -23,7 +23,7 @@ PLACES = 5
 def chain(experiment: Experiment, comparison: Comparison) -> Pipeline:
     """The fitted models, best first, over the catalogue."""
     recommenders = [r for key in comparison.order if (r := experiment.models[key].recommender) is not None]
-    return Pipeline(recommenders, catalogue(experiment.source.dataset))
+    return Pipeline(recommenders, catalogue(experiment.folds[-1].before_test()))
 
 
 def examples(experiment: Experiment, comparison: Comparison) -> list[dict[str, Any]]:
@@ -48,7 +48,9 @@ def examples(experiment: Experiment, comparison: Comparison) -> list[dict[str, A
     return shown
 
 
-def example(title: str, pipeline: Pipeline, encoder: Encoder, cases: Cases, row: int, experiment: Experiment) -> dict[str, Any]:
+def example(
+    title: str, pipeline: Pipeline, encoder: Encoder, cases: Cases, row: int, experiment: Experiment
+) -> dict[str, Any]:
     """One request of the test and its ranking; for a new visitor only the context of the request is kept."""
     queries, new = cases.queries, title == "A new visitor"
     known = not new and bool(queries.known_user[row])
@@ -56,20 +58,40 @@ def example(title: str, pipeline: Pipeline, encoder: Encoder, cases: Cases, row:
     context = context_of(encoder, {name: int(column[row]) for name, column in queries.context.items()})
     timestamp = float(queries.timestamp[row])
     request = Request(
-        user=encoder.users.name(int(queries.user_idx[row])) if known else None, history=history,
+        user=encoder.users.name(int(queries.user_idx[row])) if known else None,
+        history=history,
         weights=[] if new else queries.history.with_values(queries.history_weight)[row].tolist(),
-        session_len=0 if new else int(queries.session_len[row]), context=context,
-        timestamp=None if np.isnan(timestamp) else timestamp, k=PLACES,
+        session_len=0 if new else int(queries.session_len[row]),
+        context=context,
+        timestamp=None if np.isnan(timestamp) else timestamp,
+        k=PLACES,
         exclude=names(encoder, cases.exclude[row]) if cases.exclude is not None and not new else (),
     )
     answer = pipeline.answer(request)
     targets = set() if new else set(names(encoder, cases.targets[row]))
-    places = [{"rank": n, "item_id": p.item_id, "title": p.title or p.item_id, "category": p.category, "source": p.source,
-               "target": p.item_id in targets} for n, p in enumerate(answer.places, start=1)]
+    places = [
+        {
+            "rank": n,
+            "item_id": p.item_id,
+            "title": p.title or p.item_id,
+            "category": p.category,
+            "source": p.source,
+            "target": p.item_id in targets,
+        }
+        for n, p in enumerate(answer.places, start=1)
+    ]
     titles = {i: pipeline.title(i) for i in [*history[-3:], *targets]}
-    return {"title": title, "text": describe(request, titles, known, experiment.source.dataset.users),
-            "model": answer.steps[-1].model if answer.steps else "", "rows": places,
-            "target": [titles[t] for t in sorted(targets)][:3]}
+    text = describe(request, titles, known, experiment.source.dataset.users)
+    came = [titles[t] for t in sorted(targets - {p.item_id for p in answer.places})][:3]
+    if came:
+        text += f" Came next: {'; '.join(came)}."
+    return {
+        "title": title,
+        "text": text[:1].upper() + text[1:],
+        "model": answer.model or "",
+        "rows": places,
+        "target": [titles[t] for t in sorted(targets)][:3],
+    }
 
 
 def describe(request: Request, titles: dict[str, str], known: bool, users: pl.DataFrame) -> str:

@@ -12,23 +12,26 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rankine.arrays import Array, Float
+from rankine.arrays import Array, Float, Ragged
 from rankine.data import audit
 from rankine.data.audit import Check
 from rankine.data.dataset import Dataset
 from rankine.data.split import ROW, Fold, make_folds
 from rankine.data.synthetic.oracle import CONTEXT
-from rankine.errors import ConfigError, closest
+from rankine.errors import ConfigError, ModelError, closest
 from rankine.evaluation import cases as build
 from rankine.evaluation.cases import Cases
 from rankine.evaluation.evaluate import Evaluation, evaluate_ranking, evaluate_ratings, pool
 from rankine.evaluation.metrics import METRICS, MetricName
 from rankine.features.encode import Encoder
 from rankine.features.events import EventArrays
+from rankine.features.queries import Queries
+from rankine.kernels.ranks import target_ranks, top_k
 from rankine.models import MODELS
 from rankine.models.base import Model, RatingModel
+from rankine.models.base import Source as Evidence
 from rankine.random import stream
-from rankine.recommender import Recommender, fit_arrays, new_model
+from rankine.recommender import Recommender, fit_arrays, fit_model, new_model
 from rankine.runs.recipe import CandidatesConfig, Recipe, model_name
 from rankine.runs.source import Source
 
@@ -68,6 +71,7 @@ class Experiment:
     models: dict[str, Fitted]
     cases: Cases
     n_cases: int
+    n_targets: int
     checks: list[Check]
     oracle: Evaluation | None = None
     seconds: float = 0.0
@@ -78,24 +82,40 @@ def run_experiment(recipe: Recipe, source: Source) -> Experiment:
     start = time.perf_counter()
     folds = make_folds(source.dataset, recipe.split, recipe.seed)
     models = {key: Fitted(key, settings) for key, settings in recipe.models.items()}
-    checks: list[Check] = []
+    ready = [prepare(recipe, fold, source) for fold in folds]  # everything is checked before anything is fitted
+    checks = ready[0].checks + [check for part in ready[1:] for check in part.checks if not check.ok]
     oracles = []
-    n_cases = 0
-    for number, fold in enumerate(folds):
-        before = fold.before_test()
-        encoder = Encoder.fit(before, collapse_repeats=recipe.sessions.collapse_repeats)
-        data = encoder.events(before.events)
-        check_models(recipe, data)
-        cases = make_cases(recipe, encoder, known_events(before, fold), fold.test, source)
-        n_cases += len(cases)
-        found = check_fold(fold, before, encoder, cases)
-        checks = checks or found
+    for part in ready:
         for fitted in models.values():
-            fit_and_evaluate(fitted, recipe, fold, encoder, data, cases, draw_curve=number == 0, source=source)
+            fit_and_evaluate(fitted, recipe, part, source)
         if source.oracle is not None and forecasts(recipe):
-            oracles.append(ask_oracle(source, encoder, data, cases, recipe))
-    return Experiment(recipe, source, folds, models, cases, n_cases, checks, pool(oracles) if oracles else None,
-                      time.perf_counter() - start)
+            oracles.append(ask_oracle(source, part.encoder, part.data, part.cases, recipe))
+    return Experiment(
+        recipe, source, folds, models, ready[-1].cases, sum(len(part.cases) for part in ready),
+        sum(len(part.cases.targets.values) for part in ready), checks, pool(oracles) if oracles else None,
+        time.perf_counter() - start,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A fold, encoded: what models are fitted to, the questions, and what the audit found."""
+
+    fold: Fold
+    encoder: Encoder
+    data: EventArrays
+    cases: Cases
+    checks: list[Check]
+
+
+def prepare(recipe: Recipe, fold: Fold, source: Source) -> Prepared:
+    """Encode a fold, build its cases and audit it. Raises LeakError, ConfigError and ModelError."""
+    before = fold.before_test()
+    encoder = Encoder.fit(before, collapse_repeats=recipe.sessions.collapse_repeats)
+    data = encoder.events(before.events)
+    check_models(recipe, data)
+    cases = make_cases(recipe, encoder, known_events(before, fold), fold.test, source)
+    return Prepared(fold, encoder, data, cases, check_fold(fold, before, encoder, cases))
 
 
 def check_models(recipe: Recipe, data: EventArrays) -> None:
@@ -105,6 +125,11 @@ def check_models(recipe: Recipe, data: EventArrays) -> None:
         model.needs.check(data, f"`{key}`")
         if recipe.evaluate.protocol == "ratings" and not isinstance(model, RatingModel):
             raise ConfigError(f"`{key}` predicts no ratings: the protocol `ratings` compares models that do")
+        if recipe.evaluate.protocol in ("user_items", "candidates") and model.source is Evidence.SESSION:
+            raise ConfigError(
+                f"`{key}` answers from the present session, and `{recipe.evaluate.protocol}` has none: "
+                "ask `next_item`, or leave it out"
+            )
 
 
 def known_events(before: Dataset, fold: Fold) -> pl.DataFrame:
@@ -114,8 +139,15 @@ def known_events(before: Dataset, fold: Fold) -> pl.DataFrame:
     return pl.concat([before.events, fold.fold_in.join(before.events, on=ROW, how="anti")], how="diagonal").sort(ROW)
 
 
-def make_cases(recipe: Recipe, encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, source: Source, *,
-               rank_lists: bool = True) -> Cases:
+def make_cases(
+    recipe: Recipe,
+    encoder: Encoder,
+    before: pl.DataFrame,
+    test: pl.DataFrame,
+    source: Source,
+    *,
+    rank_lists: bool = True,
+) -> Cases:
     """The questions of the recipe's protocol about the events `test`; without `rank_lists` over all items always."""
     settings = recipe.evaluate
     drop = settings.unknown_targets == "drop"
@@ -124,7 +156,9 @@ def make_cases(recipe: Recipe, encoder: Encoder, before: pl.DataFrame, test: pl.
     elif settings.protocol == "ratings":
         cases = build.ratings(encoder, test)
     else:
-        cases = build.user_items(encoder, before, test, drop_unknown=drop, exclude_seen=settings.exclude_seen)
+        given = settings.candidates is not None and rank_lists
+        exclude_seen = settings.exclude_seen and not given  # a given list is ranked as it is
+        cases = build.user_items(encoder, before, test, drop_unknown=drop, exclude_seen=exclude_seen)
     if settings.candidates is not None and rank_lists:
         cases = build.candidates(cases, encoder, read_candidates(settings.candidates, source))
     if settings.max_cases is not None and len(cases) > settings.max_cases:
@@ -147,16 +181,23 @@ def read_candidates(settings: CandidatesConfig, source: Source) -> pl.DataFrame:
     for column in (settings.user, settings.negatives):
         if column not in frame.columns:
             raise ConfigError(f"`{path.name}` has no column `{column}`{closest(column, frame.columns)}")
-    return frame.select(pl.col(settings.user).cast(pl.String).alias("user_id"),
-                        pl.col(settings.negatives).cast(pl.List(pl.String)).alias("negatives"))
+    return frame.select(
+        pl.col(settings.user).cast(pl.String).alias("user_id"),
+        pl.col(settings.negatives).cast(pl.List(pl.String)).alias("negatives"),
+    )
 
 
 def check_fold(fold: Fold, before: Dataset, encoder: Encoder, cases: Cases) -> list[Check]:
     """The audit: every check on this fold. Raises LeakError naming those that failed."""
-    checks = [audit.check_order(fold), audit.check_duplicates(fold),
-              audit.check_fitted_on("the encoder", encoder.fitted_on, before.events)]
-    for what, vocab, column, table in (("the item vocabulary", encoder.items, "item_id", before.items),
-                                       ("the user vocabulary", encoder.users, "user_id", before.users)):
+    checks = [
+        audit.check_order(fold),
+        audit.check_duplicates(fold),
+        audit.check_fitted_on("the encoder", encoder.fitted_on, before.events),
+    ]
+    for what, vocab, column, table in (
+        ("the item vocabulary", encoder.items, "item_id", before.items),
+        ("the user vocabulary", encoder.users, "user_id", before.users),
+    ):
         known = before.events[column].drop_nulls()
         table_ids = table[column] if column in table.columns else pl.Series(dtype=pl.String)
         checks.append(audit.check_vocabulary(vocab.ids, known, table_ids, what))
@@ -164,27 +205,32 @@ def check_fold(fold: Fold, before: Dataset, encoder: Encoder, cases: Cases) -> l
         timed = fold.ordered and cases.history_times is not None
         times = (cases.history_times, cases.queries.timestamp, cases.target_times) if timed else (None, None, None)
         checks += audit.check_queries(cases.history_rows, cases.target_rows, *times)
+    checks.append(audit.check_sessions(before.events))
     checks += audit.check_context(before.events, list(before.schema.context))
     return audit.audit(checks)
 
 
-def fit_and_evaluate(fitted: Fitted, recipe: Recipe, fold: Fold, encoder: Encoder, data: EventArrays, cases: Cases, *,
-                     draw_curve: bool, source: Source) -> None:
-    """Fit one model of the recipe on everything before the test events, ask it every case, and keep what came out."""
-    name, settings = model_name(fitted.key), dict(fitted.settings)
-    if draw_curve and MODELS[name].iterative and len(fold.valid):
-        fitted.curve = learning_curve(name, settings, recipe, fold, source)
-        if fitted.curve["best"] and hasattr(MODELS[name].Config(), "epochs"):
-            settings["epochs"] = fitted.curve["best"]
+def fit_and_evaluate(fitted: Fitted, recipe: Recipe, part: Prepared, source: Source) -> None:
+    """Fit one model of the recipe on everything before the test events, ask it every case, and keep what came out.
+
+    A model with epochs takes as many as were best on the validation events of this very fold.
+    """
+    name, settings = model_name(fitted.key), dict(recipe.models[fitted.key])
+    if MODELS[name].iterative and len(part.fold.valid):
+        curve = learning_curve(name, settings, recipe, part.fold, source)
+        settings["epochs"] = curve["best"]
+        fitted.curve = fitted.curve or curve
     fitted.settings = settings
-    warm_up(name, encoder, data, settings, cases, recipe)
+    warm_up(name, part.data, settings)
     start = time.perf_counter()
-    fitted.recommender = fit_arrays(fitted.key, encoder, data, settings, seed=recipe.seed)
+    fitted.recommender = fit_arrays(fitted.key, part.encoder, part.data, settings, seed=recipe.seed)
     fitted.fit_s += time.perf_counter() - start
-    fitted.evaluations.append(judge(fitted.recommender, cases, recipe.evaluate.names, data, fitted.key))
+    fitted.evaluations.append(judge(fitted.recommender, part.cases, recipe.evaluate.names, part.data, fitted.key))
 
 
-def judge(recommender: Recommender, cases: Cases, metrics: tuple[str, ...], data: EventArrays, description: str) -> Evaluation:
+def judge(
+    recommender: Recommender, cases: Cases, metrics: tuple[str, ...], data: EventArrays, description: str
+) -> Evaluation:
     """One fitted model on all cases."""
     model = recommender.model
     if cases.values is not None:
@@ -200,33 +246,55 @@ def item_counts(data: EventArrays) -> Array:
     return np.bincount(data.item_idx[data.weight > 0], minlength=data.n_items)
 
 
-def warm_up(name: str, encoder: Encoder, data: EventArrays, settings: Mapping[str, Any], cases: Cases,
-            recipe: Recipe) -> None:
-    """Fit to a handful of events and answer one case first, so that compile time is in nobody's figures."""
+def warm_up(name: str, data: EventArrays, settings: Mapping[str, Any]) -> None:
+    """Fit to a handful of events and answer one request first, so that compile time is in nobody's figures."""
+    few = sample(data)
+    model = new_model(name, {**settings, "epochs": 1} if "epochs" in _settings_of(name) else settings)
+    try:
+        fit_model(model, few)
+    except ModelError:
+        return  # too few events for this model: the first fit compiles
+    history = Ragged.from_rows([few.item_idx[:2]])
+    query = Queries(
+        user_idx=few.user_idx[:1], history=history, history_weight=np.ones(2, np.float32), session_len=np.array([2]),
+        timestamp=np.array([np.nan]), n_users=few.n_users, n_items=few.n_items,
+        context={column: values[:1] for column, values in few.context.items()},
+    )  # fmt: skip
+    scores = model.score(query)
+    target_ranks(scores, Ragged.from_rows([[0]]))
+    top_k(scores, 1)
+
+
+def sample(data: EventArrays) -> EventArrays:
+    """At most 64 events that say something, over the users and items they name."""
     useful = (data.weight > 0) & (data.user_idx < data.n_users)
     if data.value is not None:
         useful &= np.isfinite(data.value)
     rows = np.sort(np.argsort(~useful, kind="stable")[:64])
-    few = dataclasses.replace(
-        data, user_idx=data.user_idx[rows], item_idx=data.item_idx[rows], weight=data.weight[rows],
-        value=None if data.value is None else data.value[rows],
-        timestamp=None if data.timestamp is None else data.timestamp[rows],
-        session_idx=None if data.session_idx is None else data.session_idx[rows],
+    users, user_idx = np.unique(data.user_idx[rows], return_inverse=True)
+    items, item_idx = np.unique(data.item_idx[rows], return_inverse=True)
+
+    def part(values: Array | None) -> Array | None:
+        return None if values is None else values[rows]
+
+    return dataclasses.replace(
+        data, n_users=len(users), n_items=len(items), user_idx=user_idx.astype(np.int32),
+        item_idx=item_idx.astype(np.int32), weight=data.weight[rows], value=part(data.value),
+        timestamp=part(data.timestamp), session_idx=part(data.session_idx),
         context={column: values[rows] for column, values in data.context.items()},
-    )
-    short = {**settings, "epochs": 1} if "epochs" in {f.name for f in dataclasses.fields(MODELS[name].Config)} else settings
-    fitted = fit_arrays(name, encoder, few, short)
-    judge(fitted, cases.take(np.arange(1)), recipe.evaluate.names, data, name)
+    )  # fmt: skip
 
 
-def learning_curve(name: str, settings: Mapping[str, Any], recipe: Recipe, fold: Fold, source: Source) -> dict[str, Any]:
+def _settings_of(name: str) -> set[str]:
+    return {f.name for f in dataclasses.fields(MODELS[name].Config)}
+
+
+def learning_curve(
+    name: str, settings: Mapping[str, Any], recipe: Recipe, fold: Fold, source: Source
+) -> dict[str, Any]:
     """The deciding metric on the validation events after each epoch, and the epoch that was best (1-based)."""
     metric = recipe.evaluate.names[0]
-    encoder = Encoder.fit(fold.train, collapse_repeats=recipe.sessions.collapse_repeats)
-    data = encoder.events(fold.train.events)
-    cases = make_cases(recipe, encoder, known_events(fold.train, fold), fold.valid, source, rank_lists=False)
-    if len(cases) > CURVE_CASES:
-        cases = cases.take(np.sort(stream(recipe.seed, "split", "curve").choice(len(cases), CURVE_CASES, replace=False)))
+    encoder, data, cases = validation(recipe, fold, source, CURVE_CASES)
     epochs: list[int] = []
     values: list[float] = []
 
@@ -240,9 +308,20 @@ def learning_curve(name: str, settings: Mapping[str, Any], recipe: Recipe, fold:
     return {"metric": metric, "epochs": epochs, "values": values, "best": epochs[int(pick(values))]}
 
 
+def validation(recipe: Recipe, fold: Fold, source: Source, most: int) -> tuple[Encoder, EventArrays, Cases]:
+    """The training events, encoded, and the questions about the validation events, at most so many; no test event is looked at."""
+    encoder = Encoder.fit(fold.train, collapse_repeats=recipe.sessions.collapse_repeats)
+    data = encoder.events(fold.train.events)
+    cases = make_cases(recipe, encoder, known_events(fold.train, fold), fold.valid, source, rank_lists=False)
+    if len(cases) > most:
+        cases = cases.take(np.sort(stream(recipe.seed, "split", "curve").choice(len(cases), most, replace=False)))
+    return encoder, data, cases
+
+
 def forecasts(recipe: Recipe) -> bool:
     """Whether the recipe asks what an oracle knows: the next different item of a session."""
-    return recipe.evaluate.protocol == "next_item" and recipe.sessions.collapse_repeats
+    whole = recipe.sessions.min_support == recipe.sessions.min_length == 1
+    return recipe.evaluate.protocol == "next_item" and recipe.sessions.collapse_repeats and whole
 
 
 def ask_oracle(source: Source, encoder: Encoder, data: EventArrays, cases: Cases, recipe: Recipe) -> Evaluation:
@@ -257,7 +336,9 @@ def ask_oracle(source: Source, encoder: Encoder, data: EventArrays, cases: Cases
     return evaluate_ranking(score, cases, metrics, item_counts(data), "oracle")
 
 
-def oracle_score(source: Source, encoder: Encoder, frame: pl.DataFrame, columns: Array, cases: Cases) -> Callable[..., Float]:
+def oracle_score(
+    source: Source, encoder: Encoder, frame: pl.DataFrame, columns: Array, cases: Cases
+) -> Callable[..., Float]:
     """A scorer that asks the oracle about consecutive blocks of the cases."""
     place = 0
 

@@ -45,7 +45,10 @@ class Run:
         path = Path(folder)
         if not (path / "run.json").is_file():
             raise ConfigError(f"`{path}` is no run folder (no run.json): make one with `rankine run RECIPE`")
-        return cls(path)
+        run = cls(path)
+        if missing := sorted({"name", "chain", "schema"} - run._facts.keys()):
+            raise ConfigError(f"`{path / 'run.json'}` lacks {', '.join(missing)}: run the recipe again")
+        return run
 
     @property
     def name(self) -> str:
@@ -72,14 +75,16 @@ class Run:
 
     def pipeline(self) -> Pipeline:
         """The chain that answers requests."""
-        return Pipeline(self.recommenders(), pl.read_parquet(self.folder / "items.parquet"))
+        return Pipeline(self.recommenders(), _read_table(self.folder / "items.parquet"))
 
     def visitors(self) -> pl.DataFrame:
         """Histories of known users: user_id, items, weights, last_time, hidden."""
-        return pl.read_parquet(self.folder / "visitors.parquet")
+        return _read_table(self.folder / "visitors.parquet")
 
 
-def run(recipe: Recipe, recipe_text: str, *, root: Path | None = None, out: Path | None = None, command: str = "") -> Run:
+def run(
+    recipe: Recipe, recipe_text: str, *, root: Path | None = None, out: Path | None = None, command: str = ""
+) -> Run:
     """Run a recipe and leave a run folder, by default runs/NAME; a folder of that name becomes NAME.previous.
 
     The folder appears whole or not at all. Raises RankineError, for a folder that is no run before any work.
@@ -156,6 +161,13 @@ def keep_rejects(partial: Path, target: Path) -> None:
     if rejects.is_file():
         rejects.replace(target.with_name(target.name + ".rejects.jsonl"))
     shutil.rmtree(partial, ignore_errors=True)
+
+
+def _read_table(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ConfigError(f"`{path}` cannot be read ({error}): run the recipe again") from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -27,17 +27,34 @@ def claims() -> list[dict[str, Any]]:
     rows = []
     for path in shipped_recipes():
         recipe = load(path)
-        rows += [{"recipe": recipe.name, "model": e.model, "metric": e.metric, "published": e.value,
-                  "tolerance": e.tolerance, "or_better": e.or_better, "source": e.source} for e in recipe.expectations]
+        rows += [
+            {
+                "recipe": recipe.name,
+                "model": e.model,
+                "metric": e.metric,
+                "published": e.value,
+                "tolerance": e.tolerance,
+                "or_better": e.or_better,
+                "source": e.source,
+            }
+            for e in recipe.expectations
+        ]
     return rows
 
 
 def ledger_page() -> str:
     """The ledger as a page of Markdown."""
-    lines = ["# Published figures", "",
-             "Every row is a claim of a recipe; `rankine reproduce NAME` runs it and says how far off it is.", "",
-             "| recipe | model | metric | published | tolerance | source |", "|---|---|---|---|---|---|"]
+    lines = [
+        "# Published figures",
+        "",
+        "Every row is a claim of a recipe; `rankine reproduce NAME` runs it and says how far off it is.",
+        "",
+        "| recipe | model | metric | published | tolerance | source |",
+        "|---|---|---|---|---|---|",
+    ]
     for row in claims():
         tolerance = f"{row['tolerance']:g}" + (" or better" if row["or_better"] else "")
-        lines.append(f"| `{row['recipe']}` | `{row['model']}` | {row['metric']} | {row['published']:g} | {tolerance} | {row['source']} |")
+        lines.append(
+            f"| `{row['recipe']}` | `{row['model']}` | {row['metric']} | {row['published']:g} | {tolerance} | {row['source']} |"
+        )
     return "\n".join(lines) + "\n"

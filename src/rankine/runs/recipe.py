@@ -71,11 +71,16 @@ class EvaluateConfig:
             raise ConfigError("the protocol `candidates` and the table [evaluate.candidates] go together")
         families = [MetricName.parse(metric).metric.family for metric in self.names]
         for metric, family in zip(self.names, families, strict=True):
-            if (family == "rating") != (self.protocol == "ratings") or (family, self.protocol) == ("list", "candidates"):
+            if (family == "rating") != (self.protocol == "ratings") or (family, self.protocol) == (
+                "list",
+                "candidates",
+            ):
                 usual = ", ".join(f"`{name}`" for name in DEFAULT_METRICS[self.protocol])
                 raise ConfigError(f"metric `{metric}` does not fit the protocol `{self.protocol}`: use such as {usual}")
         if families[0] == "list":
-            raise ConfigError(f"metric `{self.names[0]}` has no value per case and cannot decide: name another one first")
+            raise ConfigError(
+                f"metric `{self.names[0]}` has no value per case and cannot decide: name another one first"
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -117,9 +122,30 @@ class Expect:
         for model, metrics in self.figures.items():
             for metric, figure in metrics.items():
                 value, tolerance = figure if isinstance(figure, tuple) else (figure, self.tolerance)
-                rows.append(Expectation(model=model, metric=metric, value=value, tolerance=tolerance, source=self.source,
-                                        or_better=self.or_better))
+                rows.append(
+                    Expectation(
+                        model=model,
+                        metric=metric,
+                        value=value,
+                        tolerance=tolerance,
+                        source=self.source,
+                        or_better=self.or_better,
+                    )
+                )
         return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """What a search did for a model: trials, the settings it searched, the best validation value and that of the default."""
+
+    trials: int
+    settings: tuple[str, ...] = ()
+    value: float | None = None
+    default: float | None = None
+
+    def __post_init__(self) -> None:
+        require(self, "trials", at_least=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +161,7 @@ class Recipe:
     split: SplitConfig = field(default_factory=SplitConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     expect: Expect | None = None
+    tuned: Mapping[str, Tuned] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -144,11 +171,16 @@ class Recipe:
                 how = "a name, or a name and one word for its variant: `popularity week`"
                 raise ConfigError(f"model {key!r} must be {how}")
             from_dict(MODELS[model_name(key)].Config, values, f"`{key}` under [models]")
+        for key in self.tuned:
+            if key not in self.models:
+                raise ConfigError(f"[tuned] names the model `{key}`{closest(key, self.models)}")
         for expected in self.expectations:
             if expected.model not in self.models:
                 raise ConfigError(f"[expect] names the model `{expected.model}`{closest(expected.model, self.models)}")
             if expected.metric not in self.evaluate.names:
-                raise ConfigError(f"[expect] names the metric `{expected.metric}`{closest(expected.metric, self.evaluate.names)}")
+                raise ConfigError(
+                    f"[expect] names the metric `{expected.metric}`{closest(expected.metric, self.evaluate.names)}"
+                )
 
     @property
     def expectations(self) -> list[Expectation]:

@@ -36,23 +36,42 @@ def results(experiment: Experiment, comparison: Comparison, command: str) -> dic
     recipe = experiment.recipe
     return {
         "run": {
-            "name": recipe.name, "title": recipe.title, "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seed": recipe.seed, "seconds": round(experiment.seconds, 2), "command": command,
-            "versions": versions(), "cores": os.cpu_count(),
+            "name": recipe.name,
+            "title": recipe.title,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seed": recipe.seed,
+            "seconds": round(experiment.seconds, 2),
+            "command": command,
+            "versions": versions(),
+            "cores": os.cpu_count(),
         },
         "data": data_card(experiment),
         "split": split_card(experiment),
         "protocol": {
-            "sentence": QUESTIONS[recipe.evaluate.protocol], "unit": experiment.cases.unit, "primary": comparison.metric,
-            "metrics": list(recipe.evaluate.names), "n_unknown_targets": counts_of(experiment).get("unknown_targets", 0),
+            "sentence": QUESTIONS[recipe.evaluate.protocol],
+            "unit": experiment.cases.unit,
+            "primary": comparison.metric,
+            "metrics": list(recipe.evaluate.names),
+            "n_unknown_targets": counts_of(experiment).get("unknown_targets", 0),
         },
         "models": model_cards(experiment, comparison),
         "pairs": [
-            {"a": p.a, "b": p.b, "metric": p.metric, "difference": p.difference, "low": p.low, "high": p.high, "p": p.p,
-             "p_holm": p.p_holm, "distinguishable": p.distinguishable}
+            {
+                "a": p.a,
+                "b": p.b,
+                "metric": p.metric,
+                "difference": p.difference,
+                "low": p.low,
+                "high": p.high,
+                "p": p.p,
+                "p_holm": p.p_holm,
+                "distinguishable": p.distinguishable,
+            }
             for p in comparison.pairs
         ],
-        "oracle": None if experiment.oracle is None else {m: experiment.oracle.mean(m) for m in experiment.oracle.values},
+        "oracle": None
+        if experiment.oracle is None
+        else {m: experiment.oracle.mean(m) for m in experiment.oracle.values},
         "examples": examples(experiment, comparison),
         "checks": [*({"ok": c.ok, "text": sentence(c.text)} for c in experiment.checks), *limits(experiment)],
         "expect": expectations(experiment),
@@ -84,11 +103,14 @@ def data_card(experiment: Experiment) -> dict[str, Any]:
     events = dataset.events
     anonymous = events["user_id"].null_count()
     return {
-        "name": dataset.name, "n_events": len(events), "n_users": events["user_id"].drop_nulls().n_unique(),
+        "name": dataset.name,
+        "n_events": len(events),
+        "n_users": events["user_id"].drop_nulls().n_unique(),
         "n_items": events["item_id"].drop_nulls().n_unique(),
         "n_sessions": events["session_id"].n_unique() if dataset.has_sessions else None,
         "anonymous_share": anonymous / max(len(events), 1) if anonymous else None,
-        "first": _time(events, "min"), "last": _time(events, "max"),
+        "first": _time(events, "min"),
+        "last": _time(events, "max"),
         "read": sum(c["read"] for c in source.counts.values()) or len(events),
         "rejected": sum(c["rejected"] for c in source.counts.values()),
         "description": experiment.recipe.title or None,
@@ -103,10 +125,17 @@ def split_card(experiment: Experiment) -> dict[str, Any]:
         return {"n_events": len(events), "first": _time(events, "min"), "last": _time(events, "max")}
 
     return {
-        "by": experiment.recipe.split.by, "sentence": sentence(fold.sentence), "n_folds": len(experiment.folds),
-        "train": part(fold.train.events), "valid": part(fold.valid) if len(fold.valid) else None,
-        "test": {**part(fold.test), "n_cases": experiment.n_cases, "n_units": len(np.unique(evaluation.unit_idx)),
-                 "unit": evaluation.unit},
+        "by": experiment.recipe.split.by,
+        "sentence": sentence(fold.sentence),
+        "n_folds": len(experiment.folds),
+        "train": part(fold.train.events),
+        "valid": part(fold.valid) if len(fold.valid) else None,
+        "test": {
+            **part(fold.test),
+            "n_cases": experiment.n_cases,
+            "n_units": len(np.unique(evaluation.unit_idx)),
+            "unit": evaluation.unit,
+        },
     }
 
 
@@ -117,23 +146,44 @@ def model_cards(experiment: Experiment, comparison: Comparison) -> list[dict[str
     found = intervals([(experiment.models[key].evaluation, m) for key, m in wanted], seed=seed)
     figures = dict(zip(wanted, found, strict=True))
     buckets = by_temperature([f.evaluation for f in fitted], comparison.metric, seed)
-    return [model_card(f, comparison.letters[f.key], {m: figures[f.key, m] for m in f.evaluation.values}, heat)
-            for f, heat in zip(fitted, buckets, strict=True)]
+    return [
+        model_card(
+            f,
+            comparison.letters[f.key],
+            {m: figures[f.key, m] for m in f.evaluation.values},
+            heat,
+            experiment.recipe.tuned[f.key].trials if f.key in experiment.recipe.tuned else None,
+        )
+        for f, heat in zip(fitted, buckets, strict=True)
+    ]
 
 
-def model_card(fitted: Fitted, letter: str, figures: Mapping[str, Interval],
-               buckets: list[dict[str, Any]] | None) -> dict[str, Any]:
+def model_card(
+    fitted: Fitted,
+    letter: str,
+    figures: Mapping[str, Interval],
+    buckets: list[dict[str, Any]] | None,
+    trials: int | None = None,
+) -> dict[str, Any]:
     """One model: its figures with intervals, times, learning curve and accuracy by warmth of the target."""
     evaluation, model = fitted.evaluation, fitted.model
     variant = fitted.key.partition(" ")[2]
     totals = {m: Interval(value, value, value) for m, value in evaluation.totals.items()}
     return {
-        "name": fitted.key, "label": f"{model.label}, {variant}" if variant else model.label, "summary": model.summary,
-        "mark": model.mark, "baseline": model.baseline, "letter": letter,
+        "name": fitted.key,
+        "label": f"{model.label}, {variant}" if variant else model.label,
+        "summary": model.summary,
+        "mark": model.mark,
+        "baseline": model.baseline,
+        "letter": letter,
         "metrics": {m: vars(figure) for m, figure in {**figures, **totals}.items()},
-        "popularity": evaluation.popularity, "fit_s": round(fitted.fit_s, 3),
+        "popularity": evaluation.popularity,
+        "fit_s": round(fitted.fit_s, 3),
         "score_ms": round(1000 * evaluation.seconds / max(len(evaluation.unit_idx), 1), 4),
-        "curve": fitted.curve, "settings": dict(fitted.settings), "by_temperature": buckets,
+        "curve": fitted.curve,
+        "settings": dict(fitted.settings),
+        "by_temperature": buckets,
+        "trials": trials,
     }
 
 
@@ -143,8 +193,12 @@ def by_temperature(evaluations: Sequence[Evaluation], metric: str, seed: int) ->
     parts = [part for buckets in rows for _, _, part in buckets or [] if part is not None]
     found = iter(intervals([(part, metric) for part in parts], seed=seed, n_resamples=BUCKET_RESAMPLES))
     none = dict.fromkeys(("mean", "low", "high"))
-    return [None if buckets is None else [{"bucket": name, "n": n, **(none if part is None else vars(next(found)))}
-                                          for name, n, part in buckets] for buckets in rows]
+    return [
+        None
+        if buckets is None
+        else [{"bucket": name, "n": n, **(none if part is None else vars(next(found)))} for name, n, part in buckets]
+        for buckets in rows
+    ]
 
 
 def _buckets(evaluation: Evaluation, metric: str) -> list[tuple[str, int, Evaluation | None]] | None:
@@ -164,8 +218,18 @@ def expectations(experiment: Experiment) -> list[dict[str, Any]]:
     rows = []
     for e in experiment.recipe.expectations:
         value = experiment.models[e.model].evaluation.mean(e.metric)
-        rows.append({"recipe": experiment.recipe.name, "model": e.model, "metric": e.metric, "value": round(value, 5),
-                     "published": e.value, "tolerance": e.tolerance, "source": e.source, "ok": e.ok(value)})
+        rows.append(
+            {
+                "recipe": experiment.recipe.name,
+                "model": e.model,
+                "metric": e.metric,
+                "value": round(value, 5),
+                "published": e.value,
+                "tolerance": e.tolerance,
+                "source": e.source,
+                "ok": e.ok(value),
+            }
+        )
     return rows
 
 
@@ -176,19 +240,61 @@ def limits(experiment: Experiment) -> list[dict[str, Any]]:
     notes = [{"ok": True, "text": "No score was infinite or not a number."}]
     unknown = counts.get("unknown_targets", 0)
     if unknown:
-        share = unknown / max(experiment.n_cases, 1)
-        notes.append({"ok": False, "text": f"{unknown:,} targets ({share:.1%}) were never seen in training. They count as misses."})
+        share = unknown / max(experiment.n_targets, 1)
+        fate = "are predicted without them" if recipe.evaluate.protocol == "ratings" else "count as misses"
+        text = f"{unknown:,} targets ({share:.1%}) are items never seen in training. They {fate}."
+        notes.append({"ok": False, "text": text})
     if counts.get("dropped_unknown_events"):
-        notes.append({"ok": False, "text": f"{counts['dropped_unknown_events']:,} test events of items never seen in training "
-                                           "were left out before counting; a service could not do that."})
+        notes.append(
+            {
+                "ok": False,
+                "text": f"{counts['dropped_unknown_events']:,} test events of items never seen in training "
+                "were left out before counting; a service could not do that.",
+            }
+        )
     if recipe.evaluate.protocol != "ratings":
-        notes += [{"ok": False, "text": f"No {kind} baseline is part of this comparison: add one to say what the others are worth."}
-                  for kind in ("popularity", "neighbourhood") if kind not in found]
-    notes += [{"ok": True, "text": f"{what}: {count:,} events left out of the split, counted."}
-              for what, count in experiment.folds[0].dropped.items() if count]
+        notes += [
+            {
+                "ok": False,
+                "text": f"No {kind} baseline is part of this comparison: add one to say what the others are worth.",
+            }
+            for kind in ("popularity", "neighbourhood")
+            if kind not in found
+        ]
+    notes += [
+        {"ok": True, "text": sentence(f"{what}: {count:,} events left out of the split, counted")}
+        for what, count in experiment.folds[0].dropped.items()
+        if count
+    ]
     if experiment.source.oracle is not None:
-        notes.append({"ok": False, "text": "A generated shop has planted taste. Do not expect these values on your data."})
+        notes.append(
+            {"ok": False, "text": "A generated shop has planted taste. Do not expect these values on your data."}
+        )
+    notes += searches(experiment)
     return notes + [{"ok": True, "text": note} for note in experiment.source.notes]
+
+
+def searches(experiment: Experiment) -> list[dict[str, Any]]:
+    """How much effort went into the settings of each model, where the recipe says; unequal effort is no fair comparison."""
+    tuned = experiment.recipe.tuned
+    if not tuned:
+        return []
+    counts = {key: found.trials for key, found in tuned.items() if found.settings}
+    untuned = [key for key, fitted in experiment.models.items() if key not in tuned and fitted.model.tuning]
+    said = ", ".join(f"{key} {count}" for key, count in counts.items()) or "none"
+    text = f"Settings were chosen on the validation part; trials: {said}."
+    if untuned:
+        text += f" Not tuned: {', '.join(untuned)}."
+    notes = [{"ok": len(set(counts.values())) <= 1 and not untuned, "text": text}]
+    if len(experiment.folds) > 1:
+        notes.append(
+            {
+                "ok": False,
+                "text": "The settings were chosen on the validation part of the first fold, "
+                "whose events are test events of other folds.",
+            }
+        )
+    return notes
 
 
 def per_unit(experiment: Experiment) -> pl.DataFrame:
@@ -198,9 +304,13 @@ def per_unit(experiment: Experiment) -> pl.DataFrame:
         evaluation = fitted.evaluation
         n_units = len(evaluation.unit_names)
         count = np.bincount(evaluation.unit_idx, minlength=n_units)
-        means = {m: np.bincount(evaluation.unit_idx, v, minlength=n_units) / np.maximum(count, 1)
-                 for m, v in _named(evaluation.values).items()}
-        frames.append(pl.DataFrame({"model": [key] * n_units, evaluation.unit: evaluation.unit_names, "n_cases": count, **means}))
+        means = {
+            m: np.bincount(evaluation.unit_idx, v, minlength=n_units) / np.maximum(count, 1)
+            for m, v in _named(evaluation.values).items()
+        }
+        frames.append(
+            pl.DataFrame({"model": [key] * n_units, evaluation.unit: evaluation.unit_names, "n_cases": count, **means})
+        )
     return pl.concat(frames).filter(pl.col("n_cases") > 0)
 
 
@@ -215,8 +325,14 @@ def _named(values: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _part(evaluation: Evaluation, rows: Array, metric: str) -> Evaluation:
-    return Evaluation(values={metric: evaluation.values[metric][rows]}, totals={}, unit_idx=evaluation.unit_idx[rows],
-                      unit_names=evaluation.unit_names, unit=evaluation.unit, seconds=0.0)
+    return Evaluation(
+        values={metric: evaluation.values[metric][rows]},
+        totals={},
+        unit_idx=evaluation.unit_idx[rows],
+        unit_names=evaluation.unit_names,
+        unit=evaluation.unit,
+        seconds=0.0,
+    )
 
 
 def _time(events: pl.DataFrame, which: str) -> float | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from rankine.data.schema import EVENT_COLUMNS, EventType, Kind, Schema
 from rankine.errors import DataError, closest
 from rankine.serving.values import FORMS, ID, Form, RefusedError, shown
@@ -57,9 +59,22 @@ class Batch:
     unknown_fields: set[str] = field(default_factory=set)
 
 
+MAX_AHEAD_S = (
+    86_400.0  # a clock may be wrong by a time zone; an event of next year would count as the last one until then
+)
+
+
 class _FieldError(Exception):
     def __init__(self, name: str | None, value: Any, reason: str) -> None:
         self.name, self.value, self.reason = name, value, reason
+
+
+def _storable(columns: dict[str, Any]) -> bool:
+    try:
+        orjson.dumps(columns)
+    except TypeError:  # what orjson raises for what it cannot write
+        return False
+    return True
 
 
 class EventReader:
@@ -114,7 +129,11 @@ class EventReader:
         meaning = self._meaning(event_type)
         if "item_id" not in values and (meaning.weight or meaning.hides):
             raise _FieldError("item_id", None, f"`{event_type}` needs `item_id`; got {_names(raw)}")
+        if values.get("timestamp", now) > now + MAX_AHEAD_S:
+            raise _FieldError("timestamp", raw["timestamp"], "`timestamp` must not lie more than a day ahead")
         columns = {n: v for n, v in values.items() if n not in EVENT_HELP}
+        if not _storable(columns):
+            raise _FieldError(None, None, "the fields of an event must be plain values, not nested this deep")
         return Event(
             user_id,
             values.get("session_id"),

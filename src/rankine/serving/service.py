@@ -94,14 +94,12 @@ class Service:
     def _recommend(self, ask: Ask) -> dict[str, Any]:
         now = time.time() if ask.at is None else ask.at
         past = self._histories.of(ask.user_id, ask.session_id, ask.history, now, until=ask.at)
-        known = [item in self.pipeline for item in past.items]
-        in_session = len(past.items) - past.session_len
         answer = self.pipeline.answer(
             Request(
                 user=ask.user_id,
-                history=[item for item, here in zip(past.items, known, strict=True) if here],
-                weights=[weight for weight, here in zip(past.weights, known, strict=True) if here],
-                session_len=sum(known[in_session:]),
+                history=past.items,
+                weights=past.weights,
+                session_len=past.session_len,
                 context=ask.context,
                 timestamp=now,
                 k=ask.k,
@@ -109,8 +107,7 @@ class Service:
                 exclude_history=ask.exclude_seen,
             )
         )
-        unknown = dict.fromkeys(item for item, here in zip(past.items, known, strict=True) if not here)
-        return _ranking(answer) | {"user_known": past.user_known, "unknown_items": list(unknown)}
+        return _ranking(answer) | {"user_known": past.user_known, "unknown_items": list(answer.unknown_items)}
 
     async def _in_pool(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

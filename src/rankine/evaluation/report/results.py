@@ -107,6 +107,7 @@ class Model:
     score_ms: float | None
     curve: Curve | None
     buckets: tuple[Bucket, ...]
+    trials: int | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,7 @@ def read_model(values: Mapping[str, Any]) -> Model:
         score_ms=number(values.get("score_ms")),
         curve=_curve(table(values, "curve")),
         buckets=tuple(_bucket(row) for row in rows(values, "by_temperature")),
+        trials=whole(values.get("trials")),
     )
 
 

@@ -61,12 +61,15 @@ def every_metric(comparison: Comparison, listed: Sequence[str]) -> Table:
     """All metrics of all models with their intervals, and what they cost."""
     metrics = [comparison.primary, *other_metrics(comparison, listed)]
     costs = [m for m in comparison.models if m.fit_s is not None or m.score_ms is not None]
+    tuned = [m for m in comparison.models if m.trials is not None]
     lines = []
     for model in comparison.models:
         cells = [_with_interval(comparison, m, model) for m in metrics]
         cells += [Cell(duration(model.fit_s)), Cell(milliseconds(model.score_ms))] if costs else []
+        cells += [Cell(integer(model.trials))] if tuned else []
         lines.append(Line(model.label, tuple(cells), key(model.mark)))
     columns = [column(m) for m in metrics] + (["Training", "One answer"] if costs else [])
+    columns += ["Tuning trials"] if tuned else []
     return Table("Every metric, with 95 % intervals", "Model", tuple(columns), tuple(lines))
 
 

@@ -20,6 +20,7 @@ from rankine.features.queries import Queries
 from rankine.kernels.cocounts import score_items, similarities
 from rankine.kernels.sparse import transpose
 from rankine.models.base import ItemNeighbours, Monitor, SolvedModel, Source, no_monitor
+from rankine.models.tuning import Real, Whole, choice, ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,10 @@ class ItemToItem(ItemNeighbours, SolvedModel):
     baseline = "neighbourhood"
     source = Source.TOGETHER
     fitted = ("neighbours",)
+    tuning = ranges(
+        similarity=choice("cosine", "conditional", "excess"), neighbours=Whole(5, 1000, log=True),
+        min_support=Whole(1, 10), shrink=Real(0.0, 1000.0), exponent=Real(0.0, 1.0), last=choice(0, 1, 2, 5, 10, 20),
+    )  # fmt: skip
 
     neighbours: CSR
 

@@ -18,6 +18,7 @@ from rankine.arrays import Array, Float
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
 from rankine.models.base import Monitor, Needs, SolvedModel, Source, no_monitor
+from rankine.models.tuning import choice, ranges
 
 DAY_S = 86_400.0
 
@@ -44,6 +45,7 @@ class Popularity(SolvedModel):
     summary = "what most visitors take"
     mark = 8
     baseline = "popularity"
+    tuning = ranges(recent_days=choice(None, 0.5, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0))
 
     counts: Float
 

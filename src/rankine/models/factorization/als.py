@@ -22,6 +22,7 @@ from rankine.features.queries import Queries
 from rankine.kernels.als import fold_in, objective, solve_rows
 from rankine.kernels.sparse import to_csr, transpose
 from rankine.models.base import Monitor, SolvedModel, Source, VectorModel, no_monitor
+from rankine.models.tuning import Real, Whole, choice, ranges
 from rankine.progress import track
 from rankine.random import stream
 
@@ -62,6 +63,10 @@ class ALS(VectorModel, SolvedModel):
     source = Source.HISTORY
     iterative = True
     fitted = ("user_factors", "item_factors")
+    tuning = ranges(
+        unobserved_weight=Real(1e-3, 10.0, log=True), l2=Real(1e-5, 10.0, log=True), nu=Real(0.0, 1.0),
+        embedding_dim=Whole(16, 256, log=True), weights=choice("binary", "events"),
+    )  # fmt: skip
 
     user_factors: Float  # [n_users, D]
     item_factors: Float  # [n_items, D]
@@ -95,8 +100,9 @@ class ALS(VectorModel, SolvedModel):
             row, item = queries.history.row_of_value(), queries.history.values
             history = positive(to_csr(row, item, queries.history_weight, len(queries), queries.n_items))
             history = self._weighted(history)
-            solved = fold_in(history, self.item_factors, alpha0=self.config.unobserved_weight,
-                             regularization=self._penalty(history))
+            solved = fold_in(
+                history, self.item_factors, alpha0=self.config.unobserved_weight, regularization=self._penalty(history)
+            )
             vectors[fresh] = solved[fresh]
         return vectors
 
@@ -118,6 +124,12 @@ class ALS(VectorModel, SolvedModel):
         return np.asarray(self.config.l2 * scale)
 
     def _loss(self, users: CSR, user_l2: Array, item_l2: Array) -> float:
-        total = objective(users, self.user_factors, self.item_factors, alpha0=self.config.unobserved_weight,
-                          x_regularization=user_l2, y_regularization=item_l2)
+        total = objective(
+            users,
+            self.user_factors,
+            self.item_factors,
+            alpha0=self.config.unobserved_weight,
+            x_regularization=user_l2,
+            y_regularization=item_l2,
+        )
         return total / max(users.nnz, 1)

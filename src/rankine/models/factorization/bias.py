@@ -16,6 +16,7 @@ from rankine.arrays import Array, Float, Int
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
 from rankine.models.base import Monitor, Needs, RatingModel, SolvedModel, Source, no_monitor
+from rankine.models.tuning import Real, ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class Bias(RatingModel, SolvedModel):
     source = Source.POPULAR
     needs = Needs(values=True)
     fitted = ("mean", "user_bias", "item_bias")
+    tuning = ranges(reg_user=Real(0.1, 100.0, log=True), reg_item=Real(0.1, 100.0, log=True))
 
     mean: Float  # [1]
     user_bias: Float  # [n_users + 1]

@@ -12,6 +12,7 @@ from rankine import config as settings
 from rankine.features.events import EventArrays
 from rankine.models.base import Monitor, no_monitor
 from rankine.models.session.sequential_rules import SequentialRules
+from rankine.models.tuning import ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,7 @@ class Markov(SequentialRules):
     label = "Markov chain"
     summary = "right after the last item"
     mark = 7
+    tuning = ranges()
 
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
         self._learn(data, 1, "same", self.config.keep)

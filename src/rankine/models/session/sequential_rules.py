@@ -19,6 +19,7 @@ from rankine.kernels.decay import Decay
 from rankine.kernels.rules import score_last, sequential_rules
 from rankine.models.base import ItemNeighbours, Monitor, Needs, SolvedModel, Source, no_monitor
 from rankine.models.ties import break_ties, popularity_order
+from rankine.models.tuning import Whole, choice, ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class SequentialRules(ItemNeighbours, SolvedModel):
     source = Source.SESSION
     needs = Needs(sessions=True)
     fitted = ("rules", "order")
+    tuning = ranges(steps=Whole(1, 30), decay=choice("same", "div", "linear", "quadratic", "log"))
 
     rules: CSR
     order: Float  # [N], see break_ties

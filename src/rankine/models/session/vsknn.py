@@ -22,6 +22,7 @@ from rankine.kernels.decay import Decay
 from rankine.kernels.knn import SessionIndex, index_sessions, score_sessions
 from rankine.models.base import Monitor, Needs, SolvedModel, Source, no_monitor
 from rankine.models.ties import break_ties, popularity_order
+from rankine.models.tuning import Real, Whole, choice, ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,12 @@ class VSKNN(SolvedModel):
     source = Source.SESSION
     needs = Needs(sessions=True)
     fitted = ("session_items", "session_offsets", "posting_sessions", "posting_offsets", "order")
+    tuning = ranges(
+        neighbours=Whole(5, 1000, log=True), sample_size=Whole(100, 10_000, log=True),
+        position_weights=choice("same", "div", "linear", "quadratic", "log"),
+        score_decay=choice("same", "div", "linear", "quadratic", "log"),
+        similarity=choice("vec", "cosine"), idf_weight=Real(0.0, 10.0),
+    )  # fmt: skip
 
     session_items: Array
     session_offsets: Array

@@ -1,0 +1,44 @@
+"""What factor models share about visitors: whose vector is trained, whose is made from a history, and which items are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rankine.arrays import CSR, Array, Float, Int
+from rankine.features.events import positive
+from rankine.features.queries import Queries
+from rankine.kernels.sparse import to_csr
+
+
+def trained_or_folded(queries: Queries, trained: Float, fold_in: Callable[[CSR], Float]) -> Float:
+    """One vector per request, float32 [B, D]: the trained one of a known user, else the history folded in, else zeros.
+
+    `trained` is [n_users, D]; `fold_in` makes [R, D] of the histories of R visitors.
+    """
+    vectors = np.zeros((len(queries), trained.shape[1]), np.float32)
+    known = queries.known_user
+    vectors[known] = trained[queries.user_idx[known]]
+    fresh = np.flatnonzero(~known & (queries.history.lengths > 0))
+    if len(fresh):
+        vectors[fresh] = fold_in(history_matrix(queries.take(fresh)))
+    return vectors
+
+
+def history_matrix(queries: Queries) -> CSR:
+    """Requests by items: summed weights of their history, entries not above zero left out; [B, n_items]."""
+    row, item = queries.history.row_of_value(), queries.history.values
+    return positive(to_csr(row, item, queries.history_weight, len(queries), queries.n_items))
+
+
+def someone_known(queries: Queries) -> Array:
+    """Whether the user is known or has a history, bool [B]."""
+    return np.asarray(queries.known_user | (queries.history.lengths > 0))
+
+
+def alike(factors: Float, item_idx: int) -> tuple[Int, Float]:
+    """All items and the cosine of their factors [n_items, D] with those of one item; 0 where one has none."""
+    norms = np.maximum(np.linalg.norm(factors, axis=1), 1e-12)
+    cosine = (factors @ factors[item_idx]) / (norms * norms[item_idx])
+    return np.arange(len(factors), dtype=np.int32), cosine.astype(np.float32)

@@ -1,0 +1,1 @@
+"""Layers, losses and samplers: parts that several models share; they see arrays and tensors only."""
