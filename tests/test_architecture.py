@@ -38,7 +38,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 
 HOMES: dict[str, set[str]] = {
     "torch": {"models", "training", "nn"},
-    "numba": {"kernels.jit", "data.synthetic.walk"},
+    "numba": {"kernels.jit", "kernels.lanes", "data.synthetic.walk"},
+    "llvmlite": {"kernels.lanes"},
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "uvicorn": {"serving.server"},

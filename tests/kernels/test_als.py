@@ -139,3 +139,20 @@ def test_wrong_shapes_are_errors() -> None:
         solve_rows(csr, y, x[:-1], alpha0=ALPHA0, regularization=penalty)
     with pytest.raises(ValueError, match="`out` must be"):
         solve_rows(csr, y, x.astype(np.float64), alpha0=ALPHA0, regularization=penalty)
+
+
+def test_only_a_row_that_equals_the_one_before_in_all_three_takes_its_vector() -> None:
+    rows = [0, 0, 1, 1, 2, 2, 3, 3, 4]
+    items = [2, 5, 2, 5, 2, 5, 2, 6, 2]
+    weights = np.array([1, 2, 1, 2, 1, 3, 1, 3, 1], np.float32)
+    csr = to_csr(np.array(rows), np.array(items), weights, 5, 8)
+    y = np.random.default_rng(4).normal(size=(8, DIM)).astype(np.float32)
+    penalty = np.array([0.5, 0.5, 0.5, 0.5, 0.9])
+    folded = fold_in(csr, y, alpha0=ALPHA0, regularization=penalty)
+    np.testing.assert_allclose(folded, slow_solution(csr, y, penalty), rtol=1e-5, atol=1e-6)
+    other = penalty + np.array([0, 0.3, 0, 0, 0])
+    np.testing.assert_allclose(
+        fold_in(csr, y, alpha0=ALPHA0, regularization=other), slow_solution(csr, y, other), rtol=1e-5, atol=1e-6
+    )
+    assert np.array_equal(folded[0], folded[1])
+    assert not np.array_equal(folded[1], folded[2])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import Any, TypeVar, cast
 
 import numba
@@ -19,6 +19,7 @@ from numba.core import config
 from rankine.arrays import Array, Int, Offsets, Ragged
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 CHUNKS_PER_THREAD = 8  # uneven rows even out; each chunk allocates its own scratch, so not many more
 REORDERED = {"reassoc", "contract", "nsz"}  # sums in any order; NaN and infinity stay what they are
 
@@ -52,8 +53,33 @@ def over_rows(run: Callable[..., Any], n_rows: int, *arguments: Any, work: Offse
     chunks = _chunks(n_rows, n_threads * CHUNKS_PER_THREAD, work)
     if n_threads == 1 or len(chunks) <= 1:
         return [run(start, stop, *arguments) for start, stop in chunks]
-    with ThreadPoolExecutor(n_threads) as pool:
-        return list(pool.map(lambda chunk: run(*chunk, *arguments), chunks))
+    return _shared(lambda chunk: run(*chunk, *arguments), chunks, n_threads)
+
+
+def _shared(work: Callable[[T], Any], tasks: list[T], n_threads: int) -> list[Any]:
+    """`work(task)` of each task, in order. This thread takes part: a pool of threads costs more than some kernels run."""
+    results: list[Any] = [None] * len(tasks)
+    errors: list[BaseException] = []
+    waiting = iter(enumerate(tasks))  # taking the next one is a single step, so threads may share it
+
+    def take() -> None:
+        try:
+            for place, task in waiting:
+                if errors:
+                    return
+                results[place] = work(task)
+        except BaseException as error:
+            errors.append(error)
+
+    helpers = [Thread(target=take) for _ in range(n_threads - 1)]
+    for helper in helpers:
+        helper.start()
+    take()
+    for helper in helpers:
+        helper.join()
+    if errors:
+        raise errors[0]
+    return results
 
 
 def _chunks(n_rows: int, n_chunks: int, work: Offsets | None) -> list[tuple[int, int]]:

@@ -44,6 +44,7 @@ MODELS = _Models(
         "mf": "factorization.mf:MF",
         "popularity": "baselines.popularity:Popularity",
         "rating_als": "factorization.rating_als:RatingALS",
+        "rbm": "factorization.rbm:RBM",
         "rp3beta": "linear.rp3beta:RP3Beta",
         "sequential_rules": "session.sequential_rules:SequentialRules",
         "session_popularity": "session.session_popularity:SessionPopularity",
