@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from rankine.data.dataset import Dataset, fingerprint
+from rankine.data.dataset import Dataset
 from rankine.data.schema import EventType, Kind, Rules, Schema
 from rankine.errors import DataError
 
@@ -137,31 +137,3 @@ def test_events_need_items() -> None:
 def test_side_tables_have_one_row_per_id(table: str, rows: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         Dataset.from_frames(pl.DataFrame({"item_id": ["a"]}), **{table: pl.DataFrame(rows)})  # type: ignore[arg-type]
-
-
-def test_an_item_is_described_by_its_row() -> None:
-    items = pl.DataFrame({"item_id": [5], "title": ["Kettle"], "tags": [["hot", "water"]]})
-    dataset = Dataset.from_frames(pl.DataFrame({"item_id": [5, 6]}), items=items)
-    assert dataset.describe_item("5") == {"item_id": "5", "title": "Kettle", "tags": ["hot", "water"]}
-    assert dataset.describe_item("6") == {}
-
-
-def test_the_fingerprint_is_of_who_met_what_when() -> None:
-    columns: dict[str, Any] = {"user_id": [1, 2], "item_id": ["a", "b"], "timestamp": [1.0, 2.0], "device": ["x", "y"]}
-    first = made(**columns)
-    assert first.fingerprint() == made(**columns).fingerprint() == fingerprint(first.events)
-    assert first.fingerprint() == made(**{**columns, "device": ["z", "z"]}).fingerprint()
-    for name, values in (("user_id", [1, 3]), ("item_id", ["b", "a"]), ("timestamp", [1.0, 3.0])):
-        assert first.fingerprint() != made(**{**columns, name: values}).fingerprint()
-    assert first.fingerprint() != first.with_events(first.events.head(1)).fingerprint()
-    assert first.fingerprint() != first.with_events(first.events.reverse()).fingerprint()
-
-
-def test_other_events_keep_the_tables_and_the_source_untouched() -> None:
-    frame = pl.DataFrame({"user_id": [1, 2], "item_id": [5, 6], "timestamp": [2, 1]})
-    copy = frame.clone()
-    dataset = Dataset.from_frames(frame, items=pl.DataFrame({"item_id": [5]}), name="mine")
-    assert frame.equals(copy)
-    part = dataset.with_events(dataset.events.head(1))
-    assert (len(part.events), len(part.items), part.name, part.schema) == (1, 1, "mine", dataset.schema)
-    assert len(dataset.events) == 2

@@ -96,11 +96,6 @@ class Dataset:
         """A hash of the events: equal for equal events in the same order."""
         return fingerprint(self.events)
 
-    def describe_item(self, item_id: str) -> dict[str, object]:
-        """The row of side information of an item, empty if there is none."""
-        rows = self.items.filter(pl.col("item_id") == item_id)
-        return rows.row(0, named=True) if len(rows) else {}
-
 
 def fingerprint(events: pl.DataFrame) -> str:
     """A hash of who met what when: tells whether two parts of the code saw the same events."""

@@ -136,6 +136,12 @@ class Schema:
             return EventType()
         raise DataError(f"unknown event_type {name!r}{closest(name, self.event_types)}")
 
+    def weights(self, event_types: pl.Series) -> pl.Series:
+        """What each event says about its item, Float32; 0 where it says nothing or hides it. Raises DataError for an unknown type."""
+        meanings = {name: self.event_type(name) for name in event_types.unique().to_list()}
+        weights = {name: 0.0 if meaning.hides else float(meaning.weight) for name, meaning in meanings.items()}
+        return event_types.replace_strict(weights, default=0.0, return_dtype=pl.Float32)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in schema.toml and in a saved recommender."""
         return to_dict(self)

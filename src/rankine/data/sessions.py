@@ -20,8 +20,7 @@ from rankine.errors import ConfigError, DataError
 def with_sessions(dataset: Dataset, gap_minutes: float = 30.0) -> Dataset:
     """The dataset with a `session_id`: a user's events without a pause longer than the gap.
 
-    A dataset that has sessions is returned as it is. An event without a user is a session of its own;
-    `n_anonymous` counts them. Raises DataError, ConfigError.
+    A dataset that has sessions is returned as it is. An event without a user is a session of its own. Raises DataError, ConfigError.
     """
     if dataset.has_sessions:
         return dataset
@@ -36,12 +35,6 @@ def with_sessions(dataset: Dataset, gap_minutes: float = 30.0) -> Dataset:
     events = dataset.events.with_columns(pl.coalesce(of_user, alone).alias("session_id"))
     schema = replace(dataset.schema, events={**dataset.schema.events, "session_id": Kind.ID})
     return replace(dataset, events=events, schema=schema)
-
-
-def n_anonymous(dataset: Dataset) -> int:
-    """Number of events that name neither a user nor a session: each of them stands alone."""
-    names = [name for name in ("user_id", "session_id") if name in dataset.events.columns]
-    return dataset.events.filter(pl.all_horizontal([pl.col(name).is_null() for name in names])).height
 
 
 def collapse_repeats(events: pl.DataFrame) -> pl.DataFrame:

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from rankine.arrays import Array, Int, Ragged
+from rankine.arrays import Array, Ragged
 from rankine.errors import DataError
-from rankine.features.encode import Encoder, codes, with_clock
+from rankine.evaluation.timeline import Timeline, queries_at, timeline
+from rankine.features.encode import Encoder, codes
 from rankine.features.events import repeats_previous
-from rankine.features.queries import Queries
-
-MAX_HISTORY = 500  # most recent events of a visitor that a query carries
+from rankine.features.queries import MAX_HISTORY, Queries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +69,6 @@ class Cases:
             target_times=flat(self.target_times, self.target_rows),
         )
 
-    @property
-    def n_units(self) -> int:
-        """Number of users or sessions."""
-        return len(self.unit_names)
-
 
 def next_item(
     encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, *, drop_unknown: bool = False, first: bool = False
@@ -85,7 +79,7 @@ def next_item(
     """
     if "session_id" not in test.columns:
         raise DataError("next_item cases need sessions: map `session_id`, or set `gap_minutes` under [sessions]")
-    log = _timeline(encoder, before, test)
+    log = timeline(encoder, before, test)
     seen = (log.weight > 0) & (log.item < log.n_items)
     considered = seen if drop_unknown else log.weight > 0
     is_target = log.test & considered
@@ -96,7 +90,7 @@ def next_item(
         raise DataError(
             "no test session has two events: there is nothing to predict; test a longer period or use `user_items`"
         )
-    queries, rows = _queries(encoder, log, at, seen, max_history=MAX_HISTORY)
+    queries, rows = queries_at(encoder, log, at, seen, max_history=MAX_HISTORY)
     names, unit_idx = _units(log.session_name[at])
     return Cases(
         queries=queries,
@@ -120,16 +114,16 @@ def user_items(
 ) -> Cases:
     """One case per user with test events: all their test items against everything they did before."""
     n_all = len(test)
-    test = encoder_known(encoder, test) if drop_unknown else test
+    test = _known(encoder, test) if drop_unknown else test
     n_dropped = n_all - len(test)
-    log = _timeline(encoder, before, test, by_user=True)
+    log = timeline(encoder, before, test, by_user=True)
     seen = (log.weight > 0) & (log.item < log.n_items)
     is_target = log.test & (log.weight > 0)
     if not is_target.any():
         raise DataError("no user has a test event to predict: check the split and the event weights")
     _, first, index = np.unique(log.visitor[is_target], return_index=True, return_inverse=True)
     at = np.flatnonzero(is_target)[first]
-    queries, rows = _queries(encoder, log, at, seen & ~log.test)
+    queries, rows = queries_at(encoder, log, at, seen & ~log.test)
     exclude = queries.history if exclude_seen else None
     targets, target_rows = _distinct_targets(index, log, is_target, len(at), exclude)
     some = np.flatnonzero(targets.lengths > 0)  # who only met items again that are taken out has nothing to be found
@@ -212,114 +206,13 @@ def ratings(encoder: Encoder, test: pl.DataFrame) -> Cases:
     )
 
 
-def encoder_known(encoder: Encoder, frame: pl.DataFrame) -> pl.DataFrame:
+def _known(encoder: Encoder, frame: pl.DataFrame) -> pl.DataFrame:
     """The rows whose item the encoder knows."""
     return frame.filter(pl.Series(encoder.items.index(frame["item_id"]) < len(encoder.items), dtype=pl.Boolean))
 
 
-@dataclass(frozen=True)
-class _Log:
-    """Earlier and test events in one line per visitor, sessions kept together; arrays [E]."""
-
-    n_items: int
-    user: Int
-    item: Int
-    item_code: Int  # a number per outside id: two items that are not known are still two
-    weight: Array
-    timed: bool  # else `time` is the order of the rows
-    time: Array
-    row: Array
-    test: Array
-    visitor: Array
-    visitor_start: Array
-    session: Int
-    session_start: Array
-    user_name: Array
-    session_name: Array
-    context: Mapping[str, Int]
-
-    def times_of(self, rows: Array) -> Array | None:
-        """Times of these rows, None where the log has none."""
-        return self.time[rows] if self.timed else None
-
-
-def _timeline(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, by_user: bool = False) -> _Log:
-    parts = [before.with_columns(pl.lit(False).alias("_test")), test.with_columns(pl.lit(True).alias("_test"))]
-    frame = pl.concat(parts, how="diagonal").filter(pl.col("item_id").is_not_null())
-    if "row" not in frame.columns:
-        frame = frame.with_row_index("row")
-    timed = "timestamp" in frame.columns
-    order = pl.col("row").cast(pl.Float64).alias("timestamp")
-    frame = with_clock(frame) if timed else frame.with_columns(order)
-    if "session_id" not in frame.columns or by_user:
-        frame = frame.with_columns(pl.col("user_id").alias("session_id"))
-    if by_user:
-        frame = frame.filter(pl.col("user_id").is_not_null())
-    alone = pl.lit("alone ") + pl.col("row").cast(pl.String)  # an event without a session
-    frame = frame.with_columns(pl.coalesce("session_id", alone).alias("session_id"))
-    frame = frame.with_columns(
-        pl.coalesce(pl.lit("u ") + pl.col("user_id"), pl.lit("s ") + pl.col("session_id")).alias("_visitor"),
-        pl.col("timestamp").min().over("session_id").alias("_session_time"),
-    )
-    frame = frame.sort("_visitor", "_session_time", "session_id", "_test", "timestamp", "row", maintain_order=True)
-    visitor, session = codes(frame["_visitor"]), codes(frame["session_id"])
-    weights = {
-        name: 0.0 if meaning.hides else float(meaning.weight)
-        for name in frame["event_type"].unique().to_list()
-        for meaning in [encoder.schema.event_type(name)]
-    }
-    visitor_start = _run_start(visitor)
-    return _Log(
-        n_items=len(encoder.items),
-        user=encoder.users.index(frame["user_id"]),
-        item=encoder.items.index(frame["item_id"]),
-        item_code=codes(frame["item_id"]),
-        timed=timed,
-        weight=frame["event_type"].replace_strict(weights, return_dtype=pl.Float32).to_numpy(),
-        time=frame["timestamp"].to_numpy(),
-        row=frame["row"].to_numpy().astype(np.int64),
-        test=frame["_test"].to_numpy(),
-        visitor=visitor,
-        visitor_start=visitor_start,
-        session=session,
-        session_start=np.maximum(_run_start(session), visitor_start),
-        user_name=frame["user_id"].fill_null("").to_numpy(),
-        session_name=frame["session_id"].to_numpy(),
-        context={name: vocab.index(frame[name]) for name, vocab in encoder.context.items() if name in frame.columns},
-    )
-
-
-def _queries(
-    encoder: Encoder, log: _Log, at: Array, seen: Array, max_history: int | None = None
-) -> tuple[Queries, Array]:
-    """The requests made just before the events `at`, and the log rows of their history, flat."""
-    start = log.visitor_start[at] if max_history is None else np.maximum(log.visitor_start[at], at - max_history)
-    lengths = at - start
-    flat = np.arange(lengths.sum()) + np.repeat(start - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
-    case = np.repeat(np.arange(len(at)), lengths)
-    keep = seen[flat]
-    if max_history is not None:  # a visitor's sessions may overlap: what came later than the request is not its history
-        keep &= log.time[flat] <= log.time[at][case]
-        if encoder.collapse_repeats:
-            in_session = flat >= log.session_start[at][case]
-            keep &= ~(in_session & repeats_previous(log.session, log.item, seen)[flat])
-    flat, case = flat[keep], case[keep]
-    history = Ragged.from_lengths(log.item[flat], np.bincount(case, minlength=len(at)))
-    in_session = flat >= log.session_start[at][case]
-    return Queries(
-        user_idx=log.user[at],
-        history=history,
-        history_weight=log.weight[flat],
-        session_len=np.bincount(case, in_session, minlength=len(at)).astype(np.int64),
-        timestamp=log.time[at] if log.timed else np.full(len(at), np.nan),
-        n_users=len(encoder.users),
-        n_items=len(encoder.items),
-        context={name: column[at] for name, column in log.context.items()},
-    ), flat
-
-
 def _distinct_targets(
-    index: Array, log: _Log, is_target: Array, n_cases: int, exclude: Ragged | None
+    index: Array, log: Timeline, is_target: Array, n_cases: int, exclude: Ragged | None
 ) -> tuple[Ragged, Ragged]:
     """Distinct target items per case and the log rows of their first event; items taken out of the ranking are no targets."""
     rows = np.flatnonzero(is_target)
@@ -340,12 +233,6 @@ def _units(names: Array) -> tuple[pl.Series, Array]:
 def _sorted_rows(ragged: Ragged) -> Ragged:
     order = np.lexsort((ragged.values, ragged.row_of_value()))
     return ragged.with_values(ragged.values[order])
-
-
-def _run_start(group: Array) -> Array:
-    """Index of the first element of the run that each element belongs to."""
-    starts = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]])) if len(group) else np.empty(0, np.int64)
-    return np.repeat(starts, np.diff(np.append(starts, len(group))))
 
 
 def _count_before(marked: Array, start: Array) -> Array:

@@ -73,9 +73,7 @@ class Encoder:
 
     def informative(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The events about known items with a weight other than zero, and that weight as `_weight` (Float32)."""
-        meaning = {name: self.schema.event_type(name) for name in frame["event_type"].unique().to_list()}
-        weights = {name: 0.0 if m.hides else float(m.weight) for name, m in meaning.items()}
-        weight = pl.col("event_type").replace_strict(weights, default=0.0, return_dtype=pl.Float32).alias("_weight")
+        weight = self.schema.weights(frame["event_type"]).alias("_weight")
         frame = frame.with_columns(weight).filter(pl.col("_weight") != 0, pl.col("item_id").is_not_null())
         return frame.filter(pl.Series(self.items.index(frame["item_id"]) < len(self.items), dtype=pl.Boolean))
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from rankine.arrays import Array, Float, Int, Ragged
 
+MAX_HISTORY = 500  # most recent events of a visitor that a request carries
 
 @dataclass(frozen=True, kw_only=True)
 class Queries:

@@ -6,8 +6,7 @@ import polars as pl
 
 from rankine.data.dataset import Dataset
 from rankine.features.encode import Encoder
-
-MAX_HISTORY = 500  # most recent events kept per visitor
+from rankine.features.queries import MAX_HISTORY
 
 
 def catalogue(dataset: Dataset) -> pl.DataFrame:
