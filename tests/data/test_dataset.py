@@ -37,6 +37,20 @@ def test_numbers_too_large_or_not_whole_stay_what_they_are() -> None:
     assert made(item_id=["007", " 7"]).events["item_id"].to_list() == ["007", " 7"]
 
 
+def test_more_events_go_where_their_time_is_behind_those_of_the_same_time() -> None:
+    old = made(user_id=["u", "v"], item_id=["a", "b"], timestamp=[10.0, 30.0], device=["phone", "tv"])
+    more = made(user_id=["w", "u", "v"], item_id=["c", "d", "e"], timestamp=[30.0, 20.0, 5.0], price=[1.0, 2.0, 3.0])
+    both = old.extended(more.events)
+    assert both.events["item_id"].to_list() == ["e", "a", "d", "b", "c"]
+    assert both.events.columns == old.events.columns
+    assert both.events["device"].to_list() == [None, "phone", None, "tv", None]
+    assert (both.schema, len(old.events)) == (old.schema, 2)
+
+
+def test_more_events_of_a_log_without_times_come_last() -> None:
+    assert made(item_id=["a"]).extended(made(item_id=["b"]).events).events["item_id"].to_list() == ["a", "b"]
+
+
 START = 1577836800.0
 
 

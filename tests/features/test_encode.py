@@ -43,6 +43,19 @@ def test_vocabularies_are_those_of_training_and_the_catalogue() -> None:
     assert encoder.fitted_on == shop().fingerprint()
 
 
+def test_an_extended_encoder_keeps_every_row_and_adds_what_is_new() -> None:
+    more = pl.DataFrame(
+        {"user_id": ["w", "u"], "item_id": ["y", "b"], "event_type": ["view", "view"], "device": ["tv", "phone"]}
+    )
+    encoder, after = Encoder.fit(shop()), shop().extended(Dataset.from_frames(more, schema=shop().schema).events)
+    wider = encoder.extended(after)
+    assert wider.users.ids.to_list() == ["u", "v", "w"]
+    assert wider.items.ids.to_list() == [*encoder.items.ids, "y"]
+    assert wider.context == encoder.context
+    assert wider.fitted_on == after.fingerprint() != encoder.fitted_on
+    np.testing.assert_array_equal(wider.events(shop().events).item_idx, encoder.events(shop().events).item_idx)
+
+
 def test_events_become_arrays_without_those_that_say_nothing_about_an_item() -> None:
     data = Encoder.fit(shop()).events(shop().events)
     assert data.user_idx.tolist() == [0, 1, 2, 1]

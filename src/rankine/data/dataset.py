@@ -92,6 +92,12 @@ class Dataset:
         """The same users, items and schema around other events."""
         return replace(self, events=events)
 
+    def extended(self, events: pl.DataFrame) -> Dataset:
+        """The same with the events of another dataset behind those of their time; only columns known here are kept."""
+        more = events.select(name for name in events.columns if name in self.events.columns)
+        both = pl.concat([self.events, more], how="diagonal")
+        return self.with_events(both.sort("timestamp", maintain_order=True) if self.has_time else both)
+
     def fingerprint(self) -> str:
         """A hash of the events: equal for equal events in the same order."""
         return fingerprint(self.events)

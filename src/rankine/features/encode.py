@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,15 @@ class Encoder:
             schema=train.schema,
             fitted_on=train.fingerprint(),
             collapse_repeats=collapse_repeats,
+        )
+
+    def extended(self, train: Dataset) -> Encoder:
+        """The same rows for what was known, further rows for the users and items that came since; context stays as it was."""
+        return replace(
+            self,
+            users=Vocab.of(self.users.ids, train.events["user_id"]),
+            items=Vocab.of(self.items.ids, train.events["item_id"], train.items["item_id"]),
+            fitted_on=train.fingerprint(),
         )
 
     def events(self, frame: pl.DataFrame) -> EventArrays:
