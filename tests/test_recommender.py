@@ -10,7 +10,7 @@ import pytest
 
 from rankine import __version__
 from rankine.data.dataset import Dataset
-from rankine.errors import ConfigError, ModelError, RequestError
+from rankine.errors import ConfigError, DataError, ModelError, RequestError
 from rankine.features.encode import Encoder
 from rankine.recommender import FORMAT, Ranked, Recommender, can_rank_similar, fit, fit_arrays, new_model
 
@@ -42,6 +42,57 @@ def test_the_best_items_come_first_and_ties_stand_in_the_order_of_the_catalogue(
     assert ids(found) == ["a", "b", "c", "d", "e", "z"]
     assert [place.score for place in found] == [3, 2, 1, 1, 1, 0]
     assert repr(popular) == "Recommender('popularity', 4 users, 6 items)"
+
+
+LATER = pl.DataFrame(
+    {
+        "user_id": ["u", "new", "new"],
+        "item_id": ["d", "a", "n"],
+        "session_id": ["s8", "s9", "s9"],
+        "timestamp": [100.0, 101.0, 102.0],
+    }
+)
+
+
+def test_an_update_takes_in_new_events_users_and_items_and_leaves_the_old_one_alone() -> None:
+    before = shop(times=3)
+    old = fit("als", before, {"embedding_dim": 4, "epochs": 8})
+    state = {name: values.copy() for name, values in old.model.state().items()}
+    new = old.update(before, LATER)
+    for name, values in old.model.state().items():
+        np.testing.assert_array_equal(values, state[name])
+    assert new.encoder.users.ids.to_list() == [*old.encoder.users.ids, "new"]
+    assert new.encoder.items.ids.to_list() == [*old.encoder.items.ids, "n"]
+    assert new.encoder.fitted_on == before.extended(Dataset.from_frames(LATER).events).fingerprint()
+    untouched = old.encoder.users.index(["v", "w", "x"])
+    np.testing.assert_array_equal(new.model.state()["user_factors"][untouched], state["user_factors"][untouched])
+    assert scores_of(new, "u")["d"] > scores_of(old, "u")["d"]
+    assert scores_of(new, "new")["b"] > scores_of(new, "new")["d"]  # who took a likes b
+    assert scores_of(new, "v")["n"] > scores_of(new, "w")["n"]  # and what was taken with a too
+
+
+def test_an_updated_recommender_can_be_saved_and_updated_again(tmp_path: Path) -> None:
+    before = shop(times=3)
+    once = fit("als", before, {"embedding_dim": 4, "epochs": 8}).update(before, LATER)
+    once.save(tmp_path / "once")
+    between = before.extended(Dataset.from_frames(LATER).events)
+    last = LATER.with_columns(pl.lit("c").alias("item_id"), pl.col("timestamp") + 10)
+    twice = Recommender.load(tmp_path / "once").update(between, last)
+    assert scores_of(twice, "new")["c"] > scores_of(once, "new")["c"]
+
+
+def test_an_update_is_refused_where_it_would_be_wrong() -> None:
+    fitted = fit("als", shop(), {"embedding_dim": 2, "epochs": 1})
+    with pytest.raises(DataError, match="`before` must hold the events that 'als' was fitted to"):
+        fitted.update(shop(times=2), LATER)
+    with pytest.raises(ModelError, match="Popularity cannot be updated in part"):
+        fit("popularity", shop()).update(shop(), LATER)
+    with pytest.raises(DataError, match="item_id"):
+        fitted.update(shop(), LATER.drop("item_id"))
+
+
+def scores_of(recommender: Recommender, user: str) -> dict[str, float]:
+    return {place.item_id: place.score for place in recommender.recommend(user, k=20)}
 
 
 def test_a_list_is_never_longer_than_the_catalogue_nor_than_asked() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from polars.exceptions import PolarsError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -17,13 +18,13 @@ from rankine import __version__
 from rankine.arrays import Array, Float, Int, Ragged
 from rankine.config import from_dict, to_dict
 from rankine.data.dataset import Dataset
-from rankine.errors import ConfigError, ModelError, RequestError, closest
+from rankine.errors import ConfigError, DataError, ModelError, RequestError, closest
 from rankine.features.encode import Encoder
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
 from rankine.kernels.ranks import top_k
 from rankine.models import MODELS
-from rankine.models.base import ItemNeighbours, Model, Monitor, SolvedModel, VectorModel, no_monitor
+from rankine.models.base import ItemNeighbours, Model, Monitor, SolvedModel, Updatable, VectorModel, no_monitor
 
 FORMAT = 1
 
@@ -156,6 +157,30 @@ class Recommender:
         order = np.lexsort((items, -scores))[:k]
         names = self.encoder.items.names(items[order])
         return [Ranked(name, float(score)) for name, score in zip(names, scores[order], strict=True)]
+
+    def update(self, before: Dataset, events: pl.DataFrame) -> Recommender:
+        """One that knows `events` too (in our column names), users and items among them that are new; this one stays as it is.
+
+        `before` is what this one was fitted to. Only the rows that the events touch are fitted again, so an update costs what
+        they weigh; what everybody shares drifts a little, so fit anew from time to time.
+        Raises ModelError where the model can only be fitted anew, DataError for a `before` that holds other events.
+        """
+        if not isinstance(self.model, Updatable):
+            raise ModelError(f"{self.model.label} cannot be updated in part: fit it to all events")
+        if before.fingerprint() != self.encoder.fitted_on:
+            raise DataError(
+                f"`before` must hold the events that {self.title!r} was fitted to; it holds others: fit it anew"
+            )
+        more = Dataset.from_frames(events, schema=before.schema).events
+        after = before.extended(more)
+        encoder = self.encoder.extended(after)
+        touched = encoder.events(more)
+        users = np.unique(touched.user_idx[touched.user_idx < touched.n_users])
+        model = new_model(self.name, to_dict(self.model.config))
+        assert isinstance(model, Updatable)
+        model.load_state(self.model.state())
+        model.update(encoder.events(after.events), users, np.unique(touched.item_idx))
+        return Recommender(self.name, model, encoder, self.variant)
 
     def save(self, folder: Path) -> None:
         """Write recommender.json, weights.safetensors, encoder.json and vocab/*.parquet. Nothing saved can run code."""

@@ -41,8 +41,8 @@ def slow_half(w: Matrix, fixed: Matrix, config: ALSConfig) -> Matrix:
 
 def start_items(config: ALSConfig, log: EventArrays, seed: int) -> Matrix:
     rng, sd = stream(seed, "init"), config.init_sd / config.embedding_dim**0.5
-    rng.normal(0, sd, (log.n_users, config.embedding_dim))  # users come first
-    return rng.normal(0, sd, (log.n_items, config.embedding_dim)).astype(np.float32).astype(np.float64)
+    rng.standard_normal((log.n_users, config.embedding_dim), np.float32)  # users come first
+    return sd * rng.standard_normal((log.n_items, config.embedding_dim), np.float32).astype(np.float64)
 
 
 def fit(log: EventArrays, config: ALSConfig, seed: int = 3) -> ALS:

@@ -99,6 +99,8 @@ class EventArrays:
 def positive(matrix: CSR) -> CSR:
     """The same matrix without the entries that are not above zero."""
     keep = matrix.data > 0
+    if keep.all():
+        return matrix
     row = np.repeat(np.arange(matrix.n_rows), np.diff(matrix.indptr))[keep]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=matrix.n_rows))]).astype(np.int64)
     return CSR(indptr, matrix.indices[keep], matrix.data[keep], matrix.n_columns)

@@ -83,7 +83,9 @@ def _shared(work: Callable[[T], Any], tasks: list[T], n_threads: int) -> list[An
 
 
 def _chunks(n_rows: int, n_chunks: int, work: Offsets | None) -> list[tuple[int, int]]:
-    if work is None or not n_rows or work[-1] == work[0]:
+    if n_rows <= 1:
+        return [(0, n_rows)] * n_rows
+    if work is None or work[-1] == work[0]:
         borders = np.linspace(0, n_rows, n_chunks + 1).astype(np.int64)
     else:
         borders = np.searchsorted(work, np.linspace(work[0], work[-1], n_chunks + 1))

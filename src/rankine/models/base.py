@@ -159,6 +159,17 @@ class VectorModel(Model):
         return np.asarray(self.query_vectors(queries) @ self.item_vectors().T, np.float32)
 
 
+class Updatable(Model):
+    """A model that takes in new events without being fitted again."""
+
+    @abstractmethod
+    def update(self, data: EventArrays, users: Int, items: Int) -> None:
+        """Fit the rows of these users and items anew; all others stay as they are.
+
+        `data` is every event there is, in the indices of training; users and items that came later have larger ones.
+        """
+
+
 class RatingModel(Model):
     """A model that predicts the value of an event."""
 
