@@ -8,6 +8,7 @@ import pytest
 
 from rankine.data.dataset import Dataset
 from rankine.errors import RequestError
+from rankine.kernels.topk import PackedItems, Products
 from rankine.pipeline import MAX_K, Answer, Pipeline, Request, _best
 from rankine.recommender import Recommender, fit
 
@@ -208,9 +209,10 @@ def test_the_best_stand_above_the_lowest_and_ties_in_the_order_of_rows() -> None
         exclude, k = rng.permutation(40)[:6].astype(np.int32), int(rng.integers(1, 40))
         allowed = [i for i in range(30) if scores[i] > scores.min() and i not in exclude]
         expected = sorted(allowed, key=lambda i: (-scores[i], i))[:k]
-        items, found = _best(scores, exclude, k)
-        assert items.tolist() == expected
-        assert found.tolist() == scores[expected].tolist()
+        for given in (scores[None], Products(scores[None], PackedItems(np.eye(30, dtype=np.float32)))):
+            items, found = _best(given, exclude, k)
+            assert items.tolist() == expected
+            assert found.tolist() == scores[expected].tolist()
 
 
 def test_history_items_outside_the_catalogue_are_left_out_and_named(chain: Pipeline) -> None:

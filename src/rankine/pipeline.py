@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rankine.arrays import Float, Int
+from rankine.arrays import Float, Int, Ragged
 from rankine.errors import RequestError, closest
+from rankine.kernels.ranks import Scores
+from rankine.kernels.topk import Products
 from rankine.models.base import Source
 from rankine.recommender import Ranked, Recommender, can_rank_similar
 
@@ -196,8 +198,7 @@ class Pipeline:
         )
         if not bool(recommender.model.evidence(query)[0]):
             return [], "knows nothing about this visitor"
-        scores = recommender.model.score(query)
-        items, values = _best(scores[0], recommender.encoder.items.index(list(exclude)), request.k)
+        items, values = _best(recommender.scores(query), recommender.encoder.items.index(list(exclude)), request.k)
         names = recommender.encoder.items.names(items)
         found = [Ranked(name, float(value)) for name, value in zip(names, values, strict=True)]
         return found, "answered" if found else "has nothing new to show"
@@ -222,8 +223,14 @@ class Pipeline:
         return str(self._facts.get(item_id, {}).get("title") or item_id)
 
 
-def _best(scores: Float, exclude: Int, k: int) -> tuple[Int, Float]:
-    """The k best items that stand above the lowest score: at the lowest a sparse model says nothing about an item."""
+def _best(row: Scores, exclude: Int, k: int) -> tuple[Int, Float]:
+    """The k best items of one request that stand above the lowest score: at the lowest a sparse model says nothing about an item."""
+    if isinstance(row, Products):
+        items, found = row.top_k(k + 1, Ragged.from_rows([exclude]))
+        if items[0, k] >= 0 and found[0, k] < found[0, k - 1]:
+            return items[0, :k], found[0, :k]  # something stands below them, so the lowest score does
+        row = row.written()
+    scores = row[0]
     floor = scores.min()
     allowed = scores > floor
     allowed[exclude[exclude < len(scores)]] = False

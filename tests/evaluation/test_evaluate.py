@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from rankine.evaluation import evaluate
 from rankine.evaluation.cases import Cases
 from rankine.evaluation.evaluate import Evaluation, evaluate_ranking, evaluate_ratings, pool
 from rankine.features.queries import Queries
+from rankine.models.base import Source, VectorModel
 
 N_ITEMS = 8
 Scores = np.ndarray[Any, Any]
@@ -104,6 +106,62 @@ def test_a_score_that_is_no_number_names_its_case(bad: float, monkeypatch: pytes
     cases = cases_of([[0]] * 5, ["a"] * 5)
     with pytest.raises(ScoreError, match="wild: 2 scores are NaN or infinite, the first for case 3, item row 6"):
         evaluate_ranking(by_row(scores), cases, ["hr@1"], COUNTS, "wild")
+
+
+class Vectors(VectorModel):
+    """Users and items with vectors given."""
+
+    label = "Vectors"
+    source = Source.HISTORY
+
+    def __init__(self, users: Scores, items: Scores) -> None:
+        self.users, self.items = users.astype(np.float32), items.astype(np.float32)
+
+    def query_vectors(self, queries: Queries) -> Scores:
+        return self.users[queries.user_idx]
+
+    def item_vectors(self) -> Scores:
+        return self.items
+
+    def evidence(self, queries: Queries) -> Scores:
+        return np.ones(len(queries), bool)
+
+    def state(self) -> dict[str, Scores]:
+        return {}
+
+    def load_state(self, state: Any) -> None: ...
+
+
+@pytest.mark.parametrize("candidates", [False, True])
+def test_products_of_vectors_are_judged_like_the_scores_they_stand_for(
+    candidates: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "VECTOR_BLOCK", 16)
+    rng = np.random.default_rng(3)
+    targets = [rng.permutation(N_ITEMS + 1)[: rng.integers(1, 4)].tolist() for _ in range(50)]
+    exclude = [rng.permutation(N_ITEMS)[:3].tolist() for _ in targets]
+    cases = cases_of(targets, ["a"] * 50, exclude)
+    if candidates:
+        cases = replace(cases, candidates=Ragged.from_rows([rng.permutation(N_ITEMS + 1)[:4] for _ in targets]))
+        cases = replace(cases, targets=Ragged.from_rows([row[:1] for row in cases.candidates or ()]))
+    model = Vectors(rng.integers(-2, 3, (50, 2)), rng.integers(-2, 3, (N_ITEMS, 2)))  # with many ties
+    names = ["ndcg@3", "mrr@5 optimistic"] + ([] if candidates else ["coverage@3"])
+    plain = evaluate_ranking(model.score, cases, names, COUNTS)
+    quick = evaluate_ranking(model.scorer(), cases, names, COUNTS)
+    assert all(np.array_equal(plain.values[m], quick.values[m]) for m in plain.values)
+    assert plain.totals == quick.totals
+    assert candidates or np.array_equal(plain.shown, quick.shown)  # type: ignore[arg-type]
+
+
+def test_vectors_that_give_no_number_name_their_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "BLOCK_VALUES", 2 * N_ITEMS)
+    users, items = np.full((5, 2), 0.25), np.ones((N_ITEMS, 2))
+    items[6:] = 3e38
+    cases = cases_of([[0]] * 5, ["a"] * 5)
+    assert evaluate_ranking(Vectors(users, items).scorer(), cases, ["hr@1"], COUNTS, "steep").mean("hr@1") == 0
+    users[3] = 1.0  # 3e38 + 3e38 is more than float32 holds
+    with pytest.raises(ScoreError, match="wild: 2 scores are NaN or infinite, the first for case 3, item row 6"):
+        evaluate_ranking(Vectors(users, items).scorer(), cases, ["hr@1"], COUNTS, "wild")
 
 
 @pytest.mark.parametrize("n_columns", [N_ITEMS - 1, N_ITEMS + 1])

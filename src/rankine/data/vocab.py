@@ -41,8 +41,12 @@ class Vocab:
         return len(self) + 1
 
     @cached_property
+    def _names(self) -> list[str]:
+        return self.ids.to_list()
+
+    @cached_property
     def _rows(self) -> dict[str | None, int]:
-        return {name: row for row, name in enumerate(self.ids.to_list())}
+        return {name: row for row, name in enumerate(self._names)}
 
     def __contains__(self, name: object) -> bool:
         return _text(name) in self._rows
@@ -62,11 +66,11 @@ class Vocab:
 
     def name(self, row: int) -> str:
         """The outside id of a known row."""
-        return str(self.ids[int(row)])
+        return self._names[int(row)]
 
     def names(self, rows: Int) -> list[str]:
         """The outside ids of known rows."""
-        return self.ids.gather(rows).to_list()
+        return [self._names[row] for row in rows.tolist()]
 
     def save(self, path: Path) -> None:
         """Write the ids in row order as Parquet."""

@@ -14,12 +14,15 @@ from rankine.errors import ConfigError, ScoreError
 from rankine.evaluation.cases import Cases
 from rankine.evaluation.metrics import MetricName, Values, calibration, novelty_of
 from rankine.features.queries import Queries
-from rankine.kernels.ranks import all_finite, auc, target_ranks, top_k
+from rankine.kernels.ranks import Scores, all_finite, auc, pair_scores, target_ranks, top_k
+from rankine.kernels.topk import Products
+from rankine.models.base import VectorScorer
 from rankine.progress import track
 
 BLOCK_VALUES = 1 << 22  # scores held at a time: 16 MiB, memory that is used again and not given back between blocks
 UNRANKED = np.iinfo(np.int64).max  # the rank of an item that is not known: below any list, however short the catalogue
-Score = Callable[[Queries], Float]
+VECTOR_BLOCK = 4096  # requests at a time whose scores are products of vectors: those are not held
+Score = Callable[[Queries], Scores]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ def evaluate_ranking(
     shown_k = max((n.k for n in names), default=20)
     ranks: dict[bool, list[Array]] = {rule: [] for rule in rules}
     shown = []
-    block = max(1, BLOCK_VALUES // max(cases.queries.n_items, 1))
+    block = VECTOR_BLOCK if isinstance(score, VectorScorer) else _block(cases.queries.n_items)
     for rows, queries in track(list(cases.queries.blocks(block)), description):
         scores = score(queries)
         check_scores(scores, queries, description, first_case=rows.start)
@@ -156,13 +159,15 @@ def pool(parts: Sequence[Evaluation]) -> Evaluation:
     )
 
 
-def check_scores(scores: Float, queries: Queries, description: str, first_case: int = 0) -> None:
+def check_scores(scores: Scores, queries: Queries, description: str, first_case: int = 0) -> None:
     """Raise ScoreError unless there is one finite score per request and item."""
     if scores.shape != (len(queries), queries.n_items):
         raise ScoreError(
             f"{description}: expected scores [{len(queries)}, {queries.n_items}]; got {list(scores.shape)}"
         )
-    if not all_finite(scores):
+    if isinstance(scores, Products):
+        _check_products(scores, queries, description, first_case)
+    elif not all_finite(scores):
         bad = ~np.isfinite(scores)
         row, item = np.argwhere(bad)[0]
         raise ScoreError(
@@ -171,10 +176,21 @@ def check_scores(scores: Float, queries: Queries, description: str, first_case: 
         )
 
 
-def _candidate_ranks(scores: Float, candidates: Ragged, optimistic: bool) -> Array:
+def _check_products(scores: Products, queries: Queries, description: str, first_case: int) -> None:
+    if not scores.surely_finite:
+        for rows, part in queries.blocks(_block(queries.n_items)):
+            written = Products(scores.vectors[rows], scores.items).written()
+            check_scores(written, part, description, first_case + rows.start)
+
+
+def _block(n_items: int) -> int:
+    """How many requests are scored at a time."""
+    return max(1, BLOCK_VALUES // max(n_items, 1))
+
+
+def _candidate_ranks(scores: Scores, candidates: Ragged, optimistic: bool) -> Array:
     """Rank of the first candidate, the target, among all candidates of its case."""
-    padded = np.concatenate([scores, np.full((len(scores), 1), -np.inf, np.float32)], axis=1)
-    values = padded[candidates.row_of_value(), candidates.values]
+    values = pair_scores(scores, candidates.row_of_value(), candidates.values)
     target = np.repeat(values[candidates.offsets[:-1]], candidates.lengths)
     above = values > target if optimistic else values >= target
     above[candidates.offsets[:-1]] = False

@@ -7,10 +7,13 @@ import numpy as np
 from rankine.arrays import Array, Float, Int, Offsets, Ragged
 from rankine.kernels.jit import flat, kernel, over_rows
 from rankine.kernels.selection import offer, sort_best_first
+from rankine.kernels.topk import Products
+
+Scores = Float | Products  # of B requests and N items, written out or not
 
 
 def target_ranks(
-    scores: Float, targets: Ragged, excluded: Ragged | None = None, *, optimistic: bool = False
+    scores: Scores, targets: Ragged, excluded: Ragged | None = None, *, optimistic: bool = False
 ) -> Offsets:
     """The rank of each target in its row of `scores` [B, N], int64 [number of targets], 1 = best.
 
@@ -19,26 +22,41 @@ def target_ranks(
     `targets` and `excluded` have one row per row of scores; targets are distinct within a row, and one that is also
     excluded counts as a target. Index N, an item without a score, ranks N + 1. Scores must be finite (`all_finite`).
     """
-    scores, n_rows = _matrix(scores), len(scores)
+    n_rows = len(scores)
+    excluded = _checked("excluded", Ragged.empty(n_rows) if excluded is None else excluded, n_rows)
+    if isinstance(scores, Products):
+        return scores.target_ranks(_checked("targets", targets, n_rows), excluded, optimistic=optimistic)
+    scores, hidden = _matrix(scores), flat(excluded)
     wanted, offsets = flat(_checked("targets", targets, n_rows))
-    hidden = flat(_checked("excluded", Ragged.empty(n_rows) if excluded is None else excluded, n_rows))
     ranks = np.empty(len(wanted), np.int64)
     work = offsets + np.arange(n_rows + 1)
     over_rows(_target_ranks, n_rows, scores, wanted, offsets, *hidden, optimistic, ranks, work=work)
     return ranks
 
 
-def top_k(scores: Float, k: int, excluded: Ragged | None = None) -> tuple[Int, Float]:
+def top_k(scores: Scores, k: int, excluded: Ragged | None = None) -> tuple[Int, Float]:
     """The k best items of each row of `scores` [B, N] that are not excluded: items int32 [B, k], their scores float32.
 
     The lower index comes first among equals. Rows with fewer than k items left end in item -1, score -inf.
     Scores must not be NaN.
     """
-    scores, n_rows = _matrix(scores), len(scores)
-    hidden = flat(_checked("excluded", Ragged.empty(n_rows) if excluded is None else excluded, n_rows))
+    n_rows = len(scores)
+    excluded = _checked("excluded", Ragged.empty(n_rows) if excluded is None else excluded, n_rows)
+    if isinstance(scores, Products):
+        return scores.top_k(k, excluded)
+    scores, hidden = _matrix(scores), flat(excluded)
     items, best = np.full((n_rows, k), -1, np.int32), np.full((n_rows, k), -np.inf, np.float32)
     over_rows(_top_k, n_rows, scores, *hidden, items, best)
     return items, best
+
+
+def pair_scores(scores: Scores, rows: Array, items: Array) -> Float:
+    """The scores at these rows and columns, float32; minus infinity where there is no such column."""
+    found = np.full(len(items), -np.inf, np.float32)
+    known = items < scores.shape[1]
+    rows, items = rows[known], items[known]
+    found[known] = scores.of_pairs(rows, items) if isinstance(scores, Products) else scores[rows, items]
+    return found
 
 
 def all_finite(scores: Float) -> bool:

@@ -60,7 +60,10 @@ def append_row(
     """Append the first `size` pairs, ids ascending, to two arrays that grow; returns both and how much is filled."""
     if filled + size > len(out_ids):
         out_ids, out_scores = _grown(out_ids, filled, size), _grown(out_scores, filled, size)
-    order = np.argsort(ids[:size])
+    ascending = True
+    for i in range(1, size):
+        ascending &= ids[i - 1] < ids[i]
+    order = np.arange(size) if ascending else np.argsort(ids[:size])
     for i in range(size):
         out_ids[filled + i] = ids[order[i]]
         out_scores[filled + i] = scores[order[i]]

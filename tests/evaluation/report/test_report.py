@@ -162,6 +162,12 @@ def test_the_verdict_on_an_error_names_the_lower_one(rating_results, rendered):
     assert "RMSE is an error: lower is better." in text
 
 
+def test_independent_draws_are_not_called_folds(rating_results, rendered):
+    assert "Test 5 folds 20,000 ratings" in Page(rendered(rating_results)).text
+    drawn = {**rating_results, "split": {**rating_results["split"], "fold": "draw"}}
+    assert "Test 5 draws 20,000 ratings" in Page(rendered(drawn)).text
+
+
 def test_groups_carry_letters_and_start_with_a_line(shop_results, rendered):
     html = rendered(shop_results)
     letters = re.findall(r'<span class="gtag( a)?"><span class="sr">group </span>(\w)</span>', html)

@@ -78,7 +78,7 @@ def _test(split: Mapping[str, Any]) -> Fact | None:
     said = [counted(units, str(test.get("unit") or "unit"))] if units is not None else []
     said += [counted(cases, "ranking")] if cases is not None and cases != units else []
     if folds is not None and folds > 1:
-        return Fact("Test", counted(folds, "fold"), _listed(said or _events_of(test)))
+        return Fact("Test", counted(folds, str(split.get("fold") or "fold")), _listed(said or _events_of(test)))
     return _part("Test", test, said)
 
 
