@@ -2,9 +2,11 @@
 
 s_ui = x_u . y_i + b_i; for a taken item i and an item j not taken, both of user u, d = s_ui - s_uj: minimise -log sigmoid(d)
 (`bpr`), or 1 - sigmoid(d) (`sigmoid`, bounded: hardly moved by pairs that are far on the wrong side), with
-l2 / 2 (|x_u|^2 + |y_i|^2 + |y_j|^2 + b_i^2 + b_j^2) for each triple. Negatives are drawn by popularity^alpha, 0 is uniform.
-Source: Rendle et al. 2009, "BPR: Bayesian personalized ranking from implicit feedback"; one pass meets every taken pair once,
-where the paper draws pairs with replacement.
+l2 / 2 (|x_u|^2 + |y_i|^2 + |y_j|^2 + b_i^2 + b_j^2) for each triple. Of `n_candidates` items drawn by popularity^alpha, 0 is
+uniform, j is the one that scores highest: 1 is the paper, more learn from the mistakes at the top of the list.
+Source: Rendle et al. 2009, "BPR: Bayesian personalized ranking from implicit feedback"; Zhang et al. 2013, "Optimizing top-n
+collaborative filtering via dynamic negative item sampling". One pass meets every taken pair once, where the paper draws pairs
+with replacement; which items may meet as i and j is dealt anew for each pass.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from rankine.arrays import CSR, Array, Float, Int
 from rankine.errors import ModelError
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
-from rankine.kernels.bpr import EVEN, Table, Triples, bpr_epoch, bpr_fold_in, padded_items
-from rankine.kernels.draws import alias_table
+from rankine.kernels.bpr import bpr_epoch, bpr_fold_in, padded_items, padded_users
+from rankine.kernels.bpr_deal import pair_grid
 from rankine.models.base import ItemNeighbours, Monitor, SolvedModel, Source, VectorModel, no_monitor
 from rankine.models.factorization.histories import alike, someone_known, trained_or_folded
 from rankine.models.tuning import Real, Whole, ranges
@@ -30,25 +32,25 @@ from rankine.random import seed_of, stream
 
 @dataclass(frozen=True, kw_only=True)
 class BPRConfig:
-    """Settings of BPR.
+    """Settings of BPR; the result does not depend on the number of threads.
 
-    schedule: `linear` lets the learning rate fall to zero over the epochs; alpha: negatives are drawn by popularity^alpha;
-    fold_in_passes: over the history of a visitor who is not known; n_threads: only 1 repeats to the bit.
+    schedule: `linear` lets the learning rate fall to zero over the epochs; n_candidates: the hardest of so many drawn is the
+    negative; alpha: they are drawn by popularity^alpha; fold_in_passes: over the history of a visitor who is not known.
     """
 
     embedding_dim: int = 64
-    epochs: int = 60
-    learning_rate: float = 0.05
+    epochs: int = 40
+    learning_rate: float = 0.1
     schedule: Literal["linear", "constant"] = "linear"
-    l2: float = 0.01
+    l2: float = 0.025
     loss: Literal["bpr", "sigmoid"] = "bpr"
+    n_candidates: int = 8
     alpha: float = 0.0
-    init_sd: float = 0.1
-    fold_in_passes: int = 20
-    n_threads: int = 1
+    init_sd: float = 0.02
+    fold_in_passes: int = 5
 
     def __post_init__(self) -> None:
-        for name in ("embedding_dim", "epochs", "fold_in_passes", "n_threads"):
+        for name in ("embedding_dim", "epochs", "n_candidates", "fold_in_passes"):
             settings.require(self, name, at_least=1)
         for name in ("learning_rate", "init_sd"):
             settings.require(self, name, above=0)
@@ -67,59 +69,72 @@ class BPR(ItemNeighbours, VectorModel, SolvedModel):
     source = Source.HISTORY
     iterative = True
     tuning = ranges(
-        embedding_dim=Whole(16, 256, log=True), learning_rate=Real(0.005, 0.3, log=True), l2=Real(1e-4, 0.1, log=True),
-        alpha=Real(0.0, 1.0), init_sd=Real(0.01, 0.3, log=True),
+        embedding_dim=Whole(16, 256, log=True), learning_rate=Real(0.01, 0.3, log=True), l2=Real(1e-3, 0.1, log=True),
+        n_candidates=Whole(1, 32, log=True), alpha=Real(0.0, 1.0),
     )  # fmt: skip
-    fitted = ("user_factors", "item_factors", "item_bias", "draw_weight")
+    fitted = ("user_factors", "item_table", "draw_weight")
 
     user_factors: Float  # [n_users, D]
-    item_factors: Float  # [n_items, D]
-    item_bias: Float  # [n_items]
+    item_table: Float  # [n_items, D + 1], the bias last
     draw_weight: Float  # [n_items] of negatives
 
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
         taken, dim = data.interactions, self.config.embedding_dim
         self.draw_weight = self._draw_weights(taken)
-        triples = Triples(taken, dim=dim, table=self._table(), seed=seed_of(seed, "shuffle"))
-        rng = stream(seed, "init")
-        users, items = rng.normal(0, self.config.init_sd, (data.n_users, dim)), padded_items(data.n_items, dim)
-        self.user_factors = np.where(np.diff(taken.indptr)[:, None] > 0, users, 0).astype(np.float32)
-        items[:, :dim] = rng.normal(0, self.config.init_sd, (data.n_items, dim))
+        grid = pair_grid(taken, dim, seed_of(seed, "shuffle"))
+        users, items = self._start(taken, seed)
         for epoch in track(range(1, self.config.epochs + 1), f"training {self.label}"):
-            loss = bpr_epoch(triples, self.user_factors, items, **self._steps(epoch),
-                             seed=seed_of(seed, "negatives", epoch), n_threads=self.config.n_threads)  # fmt: skip
+            loss = bpr_epoch(grid, users, items, **self._steps(epoch), weights=self.draw_weight if self.config.alpha else None,
+                             seed=seed_of(seed, "negatives", epoch))  # fmt: skip
             if not np.isfinite(loss):
                 raise ModelError(f"{self.label} diverged in epoch {epoch}: lower `learning_rate`")
-            self.item_factors, self.item_bias = items[:, :dim], items[:, dim]
-            if monitor is not no_monitor and monitor(epoch, self, loss=loss):
-                break
-        self.item_factors, self.item_bias = items[:, :dim].copy(), items[:, dim].copy()
+            if monitor is not no_monitor:
+                self._keep(users, items)
+                if monitor(epoch, self, loss=loss):
+                    break
+        self._keep(users, items)
 
     def query_vectors(self, queries: Queries) -> Float:
         vectors = trained_or_folded(queries, self.user_factors, self._fold_in)
         return np.concatenate([vectors, np.ones((len(queries), 1), np.float32)], axis=1)
 
     def item_vectors(self) -> Float:
-        return np.concatenate([self.item_factors, self.item_bias[:, None]], axis=1)
+        return self.item_table
 
     def evidence(self, queries: Queries) -> Array:
         return someone_known(queries)
 
     def similar(self, item_idx: int) -> tuple[Int, Float]:
-        return alike(self.item_factors, item_idx)
+        return alike(self.item_table[:, :-1], item_idx)
+
+    def _start(self, taken: CSR, seed: int) -> tuple[Float, Float]:
+        """Small random vectors, and zeros for users who took nothing."""
+        rng, dim, sd = stream(seed, "init"), self.config.embedding_dim, np.float32(self.config.init_sd)
+        users, items = padded_users(taken.n_rows, dim), padded_items(taken.n_columns, dim)
+        for table in (users, items):
+            table[:, :dim] = rng.standard_normal((len(table), dim), np.float32)
+            table *= sd
+        users[np.diff(taken.indptr) == 0] = 0
+        return users, items
+
+    def _keep(self, users: Float, items: Float) -> None:
+        dim, bias = self.config.embedding_dim, users.shape[1]
+        self.user_factors = users[:, :dim].copy()
+        self.item_table = np.ascontiguousarray(items[:, [*range(dim), bias]])  # rows together again
 
     def _fold_in(self, histories: CSR) -> Float:
-        return bpr_fold_in(histories, self.item_vectors(), self.config.embedding_dim, **self._steps(),
-                           n_passes=self.config.fold_in_passes, table=self._table())  # fmt: skip
+        return bpr_fold_in(histories, self.item_table, self.config.embedding_dim, **self._steps(),
+                           n_passes=self.config.fold_in_passes, weights=self.draw_weight if self.config.alpha else None)  # fmt: skip
 
     def _steps(self, epoch: int = 1) -> dict[str, Any]:
         left = 1 - (epoch - 1) / self.config.epochs if self.config.schedule == "linear" else 1.0
-        rate, bounded = self.config.learning_rate * left, self.config.loss == "sigmoid"
-        return {"learning_rate": rate, "l2": self.config.l2, "bounded": bounded}
+        return {
+            "learning_rate": self.config.learning_rate * left,
+            "l2": self.config.l2,
+            "bounded": self.config.loss == "sigmoid",
+            "n_candidates": self.config.n_candidates,
+        }
 
     def _draw_weights(self, taken: CSR) -> Float:
         counts = np.bincount(taken.indices, minlength=taken.n_columns)
         return np.asarray(counts**self.config.alpha, np.float32)  # 0^0 = 1: uniform over all items
-
-    def _table(self) -> Table:
-        return alias_table(self.draw_weight) if self.config.alpha and self.draw_weight.any() else EVEN
