@@ -7,7 +7,7 @@ import pytest
 
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
-from rankine.kernels.logistic import ascend_rows
+from rankine.kernels.logistic import ascend_rows, padded_rows
 from rankine.kernels.sparse import transpose
 from rankine.models.factorization.logistic_mf import LogisticMF, LogisticMFConfig
 from rankine.random import seed_of
@@ -29,8 +29,18 @@ def test_an_epoch_moves_users_and_then_items(log: EventArrays) -> None:
     steps = {"learning_rate": 0.3, "l2": 0.6, "n_negatives": 30}
     assert (users[:, -1] == 1).all()
     assert (items[:, -2] == 1).all()
-    from_zero = ascend_rows(taken, items, users, squares[0], held=5, seed=seed_of(9, "negatives", "users", 2), **steps)
-    ascend_rows(transpose(taken), users, items, squares[1], held=4, seed=seed_of(9, "negatives", "items", 2), **steps)
+    from_zero = ascend_rows(
+        taken, padded_rows(items), users, squares[0], held=5, seed=seed_of(9, "negatives", "users", 2), **steps
+    )
+    ascend_rows(
+        transpose(taken),
+        padded_rows(users),
+        items,
+        squares[1],
+        held=4,
+        seed=seed_of(9, "negatives", "items", 2),
+        **steps,
+    )
     assert np.isfinite(from_zero)
     same_way = np.sign(users - one.user_factors) == np.sign(two.user_factors - one.user_factors)
     assert same_way[:, :-1].mean() > 0.99  # the sums of squares only shorten the steps

@@ -7,7 +7,7 @@ import pytest
 
 from rankine.arrays import CSR
 from rankine.kernels.draws import STEP, below, mixed
-from rankine.kernels.logistic import ascend_rows, logistic_fold_in
+from rankine.kernels.logistic import ascend_rows, padded_rows
 from rankine.kernels.sparse import to_csr
 
 Matrix = np.ndarray[Any, Any]
@@ -49,7 +49,9 @@ def test_a_step_of_every_row_is_adagrad_on_its_own_gradient(n_negatives: int) ->
         moved = 0.3 * gradient / np.sqrt(squares[row] + gradient**2)
         moved[2] = 0  # held
         expected[row] += moved
-    loss = ascend_rows(csr, fixed, out, squares, learning_rate=0.3, l2=0.2, n_negatives=n_negatives, held=2, seed=8)
+    loss = ascend_rows(
+        csr, padded_rows(fixed), out, squares, learning_rate=0.3, l2=0.2, n_negatives=n_negatives, held=2, seed=8
+    )
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-6)
     assert loss * csr.nnz == pytest.approx(total, rel=1e-5)
 
@@ -58,24 +60,15 @@ def test_a_step_of_every_row_is_adagrad_on_its_own_gradient(n_negatives: int) ->
 def test_no_score_is_too_large(size: float) -> None:
     csr = taken()
     fixed, out = np.full((12, 2), size, np.float32), np.full((10, 2), -size, np.float32)
-    loss = ascend_rows(csr, fixed, out, np.zeros_like(out), learning_rate=0.1, l2=0.1, n_negatives=2, held=-1)
+    loss = ascend_rows(
+        csr, padded_rows(fixed), out, np.zeros_like(out), learning_rate=0.1, l2=0.1, n_negatives=2, held=-1
+    )
     assert np.isfinite(loss)
     assert np.isfinite(out).all()
 
 
-def test_folding_in_is_stochastic_steps_on_the_visitor_alone() -> None:
-    csr, rng = taken(), np.random.default_rng(7)
-    items = rng.normal(0, 0.4, (12, 4)).astype(np.float32)
-    found = logistic_fold_in(csr, items, 3, learning_rate=0.2, l2=0.05, n_negatives=2, n_passes=2)
-    x, columns = np.zeros(4), csr.row(2)[0]
-    drawn = iter(draws(0, 2 * len(columns) * 3, 12))
-    for _ in range(2):
-        for taken_item in columns:
-            for place in range(3):
-                item = next(drawn)
-                item, label = (taken_item, 1.0) if place == 0 else (item, 0.0)
-                y = np.append(items[item, :3], 1.0)
-                error = label - sigmoid(x @ y + items[item, 3])
-                x += 0.2 * (error * y - 0.05 * x)
-    np.testing.assert_allclose(found[2], x, rtol=1e-4)
-    assert not found[9].any()
+def test_rows_that_are_not_padded_are_an_error() -> None:
+    csr, rows = taken(), np.zeros((12, 5), np.float32)
+    assert padded_rows(rows + 2).sum() == 120
+    with pytest.raises(ValueError, match=r"`fixed` must be \[n_columns, a multiple of 16\]; got \[12, 5\]"):
+        ascend_rows(csr, rows, rows[:10], rows[:10], learning_rate=0.1, l2=0.1, n_negatives=2, held=-1)

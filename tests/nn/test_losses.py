@@ -77,11 +77,3 @@ def test_no_score_is_too_large(loss: Callable[[torch.Tensor, torch.Tensor], torc
     slopes = torch.autograd.grad(value.sum(), (positive, negative), allow_unused=True)
     assert torch.isfinite(value).all()
     assert all(torch.isfinite(g).all() for g in slopes if g is not None)
-
-
-@pytest.mark.parametrize("rate", [0.01, 0.3, 1.0])
-def test_unsampled_gives_back_the_share_before_sampling(rate: float) -> None:
-    p = 0.02
-    among_kept = p / (p + (1 - p) * rate)
-    logit = torch.tensor(math.log(among_kept / (1 - among_kept)))
-    assert float(torch.sigmoid(losses.unsampled(logit, math.log(rate)))) == pytest.approx(p, rel=1e-5)

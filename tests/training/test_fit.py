@@ -159,3 +159,8 @@ def test_the_state_goes_there_and_back() -> None:
     before = other.state()["table.weight"].copy()
     fit(model, DATA, seed=5)
     assert np.array_equal(other.state()["table.weight"], before)  # it shares no memory
+
+
+def test_a_loss_that_is_not_finite_is_an_error() -> None:
+    with pytest.raises(ModelError, match=r"One diverged in epoch \d+: lower `learning_rate`"):
+        fit(One(OneConfig(epochs=200, learning_rate=1e6)), DATA)

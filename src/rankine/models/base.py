@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar, Protocol
@@ -14,6 +14,8 @@ from rankine.arrays import CSR, Array, Float, Int
 from rankine.errors import ModelError
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
+from rankine.kernels.ranks import Scores
+from rankine.kernels.topk import PackedItems, Products
 from rankine.models.tuning import Range, ranges
 
 
@@ -88,6 +90,10 @@ class Model(ABC):
         """What the training events must have."""
         return Needs()
 
+    def network(self) -> Any:
+        """The `Network` that the training loop trains to fit the model; None where the model fits itself."""
+        return None
+
     @property
     @abstractmethod
     def source(self) -> Source:
@@ -101,6 +107,13 @@ class Model(ABC):
         """Scores of all items, or of the given ones, float32 [B, N] or [B, len(items)]."""
         scores = self.score_all(queries)
         return scores if items is None else scores[:, items]
+
+    def scorer(self) -> Callable[[Queries], Scores]:
+        """What scores all items for many batches of requests, quicker than `score` where it can prepare for them.
+
+        Only as long as the model stays as it is.
+        """
+        return self.score
 
     @abstractmethod
     def evidence(self, queries: Queries) -> Array:
@@ -157,6 +170,20 @@ class VectorModel(Model):
 
     def score_all(self, queries: Queries) -> Float:
         return np.asarray(self.query_vectors(queries) @ self.item_vectors().T, np.float32)
+
+    def scorer(self) -> VectorScorer:
+        return VectorScorer(self)
+
+
+class VectorScorer:
+    """Scores requests with the items that a vector model has now; the scores are not written out."""
+
+    def __init__(self, model: VectorModel) -> None:
+        self.model = model
+        self.items = PackedItems(model.item_vectors())
+
+    def __call__(self, queries: Queries) -> Products:
+        return Products(self.model.query_vectors(queries), self.items)
 
 
 class Updatable(Model):

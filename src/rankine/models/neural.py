@@ -1,8 +1,8 @@
-"""The contract of a model trained by gradients: it states its parameters, its batches and its loss; training does the rest."""
+"""The contract of what is trained by gradients: it states its parameters, its batches and its loss; training does the rest."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -15,11 +15,34 @@ from rankine.features.events import EventArrays
 from rankine.models.base import Model
 
 
-class NeuralModel(Model, torch.nn.Module):
-    """A model with parameters.
+class Network(torch.nn.Module, ABC):
+    """What the training loop trains: a neural model, or the network that learns the arrays of another model.
 
     Its Config has `epochs`, `learning_rate` and `optimizer`.
     """
+
+    config: Any
+    label: str
+
+    @abstractmethod
+    def prepare(self, data: EventArrays, generator: torch.Generator) -> None:
+        """Create the parameters and draw their first values."""
+
+    @abstractmethod
+    def batches(self, data: EventArrays, rng: np.random.Generator) -> Iterator[dict[str, Array]]:
+        """The batches of one epoch, columns of equal length."""
+
+    @abstractmethod
+    def loss(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """The scalar to minimise."""
+
+    @abstractmethod
+    def learned(self) -> Model:
+        """The model with what has been learned so far."""
+
+
+class NeuralModel(Model, Network):
+    """A model with parameters."""
 
     iterative: ClassVar[bool] = True
 
@@ -35,13 +58,15 @@ class NeuralModel(Model, torch.nn.Module):
     def initialise(self, data: EventArrays, generator: torch.Generator) -> None:
         """Draw the first values of the parameters."""
 
-    @abstractmethod
-    def batches(self, data: EventArrays, rng: np.random.Generator) -> Iterator[dict[str, Array]]:
-        """The batches of one epoch, columns of equal length."""
+    def network(self) -> Network:
+        return self
 
-    @abstractmethod
-    def loss(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The scalar to minimise."""
+    def prepare(self, data: EventArrays, generator: torch.Generator) -> None:
+        self.set_sizes(data.n_users, data.n_items)
+        self.initialise(data, generator)
+
+    def learned(self) -> Model:
+        return self
 
     def state(self) -> dict[str, Array]:
         if not hasattr(self, "n_users"):

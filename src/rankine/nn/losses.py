@@ -50,11 +50,3 @@ def all_pairs(positive: Tensor, user_BD: Tensor, share: Tensor, gram_DD: Tensor,
     sum over taken (s - 1)^2 + a0 sum over all i of s_ui^2, without a look at the items not taken.
     """
     return (positive - 1).square() + unobserved_weight * share * ((user_BD @ gram_DD) * user_BD).sum(1)
-
-
-def unsampled(logit: Tensor, log_rate: Tensor | float) -> Tensor:
-    """The logit where all negatives count, from one learned where each was kept at the rate exp(log_rate).
-
-    Source: He et al. 2014, "Practical lessons from predicting clicks on ads": p = q / (q + (1 - q) / rate).
-    """
-    return logit + log_rate

@@ -1,6 +1,7 @@
 """Four ways to learn one table of user and item factors: as ratings, as sampled pairs, as pairs to rank, as all pairs at once.
 
-A framing says which batches are drawn, what a batch costs, and how a visitor's history becomes a vector.
+A framing says which batches are drawn and what a batch costs. Losses are summed over the batch, so that one step of plain SGD
+moves each row as one step per pair would.
 """
 
 from __future__ import annotations
@@ -13,14 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rankine.arrays import CSR, Array, Float
+from rankine.arrays import CSR, Array
 from rankine.features.events import EventArrays
 from rankine.features.rows import row_batches
-from rankine.kernels.als import fold_in
-from rankine.kernels.bpr import bpr_fold_in
-from rankine.kernels.logistic import logistic_fold_in
 from rankine.nn import losses
-from rankine.nn.samplers import ItemSampler, TakenPairs
+from rankine.nn.samplers import TakenPairs
 
 Batch = Mapping[str, Tensor]
 Parts = tuple[Tensor, Tensor]  # factors [..., D] and bias [...]
@@ -31,7 +29,7 @@ class Factors(Protocol):
 
     n_users: int
     n_items: int
-    mean: Tensor
+    mean: float
 
     def users(self, idx: Tensor) -> Parts:
         """Factors and bias of these users."""
@@ -63,10 +61,6 @@ class Ratings:
         penalty = sizes(p, b_user, q, b_item)
         return losses.squared(predicted, batch["value"]).sum() + 0.5 * self.config.l2 * penalty
 
-    def fold_in(self, histories: CSR, items: Float) -> Float:
-        """Zeros: a history holds no ratings."""
-        return np.zeros((histories.n_rows, items.shape[1]), np.float32)
-
 
 @dataclass(frozen=True)
 class Sampled:
@@ -81,7 +75,7 @@ class Sampled:
     def batches(self, data: EventArrays, rng: np.random.Generator) -> Iterator[dict[str, Array]]:
         """Shuffled pairs, each batch with negatives: [B, S], of each row or [1, S] of all; none where the batch has its own."""
         columns = self.columns(data)
-        sampler = self.sampler(data.interactions)
+        sampler = self.config.sampler(columns["item"], data.n_items)
         excess = sampler.log_excess.astype(np.float32)
         rejects = self.config.loss != "logistic" and not self.config.shared_negatives
         taken = TakenPairs(columns["user"], columns["item"], data.n_items) if rejects and len(columns["user"]) else None
@@ -123,25 +117,6 @@ class Sampled:
             return losses.warp(positive, negative, model.n_items)
         return (losses.bpr if self.config.loss == "bpr" else losses.bpr_sigmoid)(positive, negative)
 
-    def sampler(self, taken: CSR) -> ItemSampler:
-        """The draw of negatives; a batch's own items come as often as they were taken."""
-        alpha = {"uniform": 0.0, "popularity": self.config.alpha, "in_batch": 1.0}[self.config.negatives]
-        return ItemSampler.by_popularity(np.bincount(taken.indices, minlength=taken.n_columns), alpha)
-
-    def fold_in(self, histories: CSR, items: Float) -> Float:
-        """A few passes of the same steps on the visitor alone, with negatives drawn evenly; [R, D + 1] with the bias last."""
-        dim = self.config.embedding_dim
-        steps = {
-            "learning_rate": self.config.fold_in_rate,
-            "l2": self.config.l2,
-            "n_passes": self.config.fold_in_passes,
-        }
-        if self.config.loss == "logistic":
-            return logistic_fold_in(histories, items, dim, n_negatives=self.config.n_negatives, **steps)
-        bounded = self.config.loss == "bpr_sigmoid"
-        vectors = bpr_fold_in(histories, items, dim, bounded=bounded, **steps)
-        return np.concatenate([vectors, np.zeros((len(vectors), 1), np.float32)], axis=1)
-
 
 @dataclass(frozen=True)
 class AllPairs:
@@ -170,14 +145,6 @@ class AllPairs:
         user_l2 = l2 * (1 + a0 * model.n_items * batch["user_share"])
         item_l2 = l2 * (1 + a0 * model.n_users * batch["item_share"])
         return (error + user_l2 * p.square().sum(1) + item_l2 * q.square().sum(1)).sum()
-
-    def fold_in(self, histories: CSR, items: Float) -> Float:
-        """The exact vector of each history; [R, D + 1], no bias."""
-        a0, dim = self.config.unobserved_weight, self.config.embedding_dim
-        binary = CSR(histories.indptr, histories.indices, np.ones(histories.nnz, np.float32), histories.n_columns)
-        penalty = self.config.l2 * (np.diff(binary.indptr) + a0 * binary.n_columns)
-        vectors = fold_in(binary, np.ascontiguousarray(items[:, :dim]), alpha0=a0, regularization=penalty)
-        return np.concatenate([vectors, np.zeros((len(vectors), 1), np.float32)], axis=1)
 
 
 Framing = Ratings | Sampled | AllPairs

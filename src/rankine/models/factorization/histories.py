@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from rankine.arrays import CSR, Array, Float, Int
-from rankine.features.events import positive
+from rankine.features.events import EventArrays, positive
 from rankine.features.queries import Queries
+from rankine.kernels.pairs import held
 from rankine.kernels.sparse import to_csr
 
 
@@ -30,6 +31,22 @@ def history_matrix(queries: Queries) -> CSR:
     """Requests by items: summed weights of their history, entries not above zero left out; [B, n_items]."""
     row, item = queries.history.row_of_value(), queries.history.values
     return positive(to_csr(row, item, queries.history_weight, len(queries), queries.n_items))
+
+
+def seen_in(data: EventArrays) -> CSR:
+    """Known users by the items that they met in training, for better or worse; no values, [n_users, n_items]."""
+    met = data.interactions
+    if (data.weight <= 0).any():
+        known = data.user_idx < data.n_users
+        met = to_csr(data.user_idx[known], data.item_idx[known], None, data.n_users, data.n_items)
+    return CSR(met.indptr, met.indices, np.empty(0, np.float32), met.n_columns)
+
+
+def news_matrix(queries: Queries, seen: CSR) -> CSR:
+    """The same without what training has seen of a known user: what should move a trained vector, and all of a stranger."""
+    row, item = queries.history.row_of_value(), queries.history.values
+    new = ~held(seen, queries.user_idx[row], item)
+    return positive(to_csr(row[new], item[new], queries.history_weight[new], len(queries), queries.n_items))
 
 
 def someone_known(queries: Queries) -> Array:

@@ -16,7 +16,7 @@ from rankine.arrays import CSR, Array, Float, Int
 from rankine.errors import ModelError
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
-from rankine.kernels.logistic import ascend_rows
+from rankine.kernels.logistic import ascend_rows, padded_rows
 from rankine.kernels.sparse import transpose
 from rankine.models.base import ItemNeighbours, Monitor, SolvedModel, Source, VectorModel, no_monitor
 from rankine.models.factorization.histories import alike, someone_known, trained_or_folded
@@ -69,6 +69,7 @@ class LogisticMF(ItemNeighbours, VectorModel, SolvedModel):
 
     user_factors: Float  # [n_users, D + 2]: factors, bias, 1
     item_factors: Float  # [n_items, D + 2]: factors, 1, bias
+    _prepared: tuple[Float, Float] | None = None
 
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
         users = self._weighted(data.interactions)
@@ -78,8 +79,8 @@ class LogisticMF(ItemNeighbours, VectorModel, SolvedModel):
         user_squares, item_squares = np.zeros_like(self.user_factors), np.zeros_like(self.item_factors)
         for epoch in track(range(1, self.config.epochs + 1), f"training {self.label}"):
             seeds = [seed_of(seed, "negatives", side, epoch) for side in ("users", "items")]
-            loss = self._step(users, self.item_factors, self.user_factors, user_squares, dim + 1, seeds[0])
-            self._step(items, self.user_factors, self.item_factors, item_squares, dim, seeds[1])
+            loss = self._step(users, padded_rows(self.item_factors), self.user_factors, user_squares, dim + 1, seeds[0])
+            self._step(items, padded_rows(self.user_factors), self.item_factors, item_squares, dim, seeds[1])
             if not np.isfinite(loss):
                 raise ModelError(f"{self.label} diverged in epoch {epoch}: lower `learning_rate`")
             if monitor is not no_monitor and monitor(epoch, self, loss=loss):
@@ -122,9 +123,16 @@ class LogisticMF(ItemNeighbours, VectorModel, SolvedModel):
         vectors = np.zeros((histories.n_rows, self.item_factors.shape[1]), np.float32)
         vectors[:, -1] = 1
         squares = np.zeros_like(vectors)
+        items = self._fixed_items()
         for step in range(self.config.fold_in_steps):
-            self._step(weighted, self.item_factors, vectors, squares, vectors.shape[1] - 1, step, same_draws=True)
+            self._step(weighted, items, vectors, squares, vectors.shape[1] - 1, step, same_draws=True)
         return vectors
+
+    def _fixed_items(self) -> Float:
+        """The items as histories meet them: made when first needed, kept while they stay what they are."""
+        if self._prepared is None or self._prepared[0] is not self.item_factors:
+            self._prepared = self.item_factors, padded_rows(self.item_factors)
+        return self._prepared[1]
 
     def _weighted(self, taken: CSR) -> CSR:
         return CSR(taken.indptr, taken.indices, 1 + np.float32(self.config.confidence) * taken.data, taken.n_columns)

@@ -18,7 +18,7 @@ from rankine.errors import ModelError
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
 from rankine.kernels.gram import sum_dense_rows
-from rankine.kernels.rating_sgd import Factors, padded, svdpp_epoch, user_ratings
+from rankine.kernels.svdpp import Factors, padded, svdpp_epoch, user_ratings
 from rankine.models.base import Monitor, Needs, RatingModel, SolvedModel, Source, no_monitor
 from rankine.models.factorization.histories import someone_known, trained_or_folded
 from rankine.models.tuning import Real, Whole, ranges
