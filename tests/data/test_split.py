@@ -76,6 +76,9 @@ CONFIGS = st.one_of(
     ),
     st.fixed_dictionaries({"by": st.just("random"), "folds": st.integers(2, 5), "per_user": st.booleans()}),
     st.fixed_dictionaries(
+        {"by": st.just("random"), "test": SHARES, "repeats": st.integers(2, 3), "valid": st.none() | SHARES}
+    ),
+    st.fixed_dictionaries(
         {"by": st.just("column"), "column": st.sampled_from(["day", "code"]), "valid": st.none() | AMOUNTS}
     ),
 )
@@ -353,6 +356,24 @@ def test_in_k_folds_every_event_is_tested_once(per_user: bool) -> None:
             assert max(sizes) - min(sizes) <= 1 and sum(sizes) == m
 
 
+@pytest.mark.parametrize("per_user", [False, True])
+def test_a_random_share_is_drawn_anew_each_time(per_user: bool) -> None:
+    dataset = log()
+    settings: dict[str, Any] = {"by": "random", "test": 0.2, "valid": 0.1, "per_user": per_user}
+    folds = make_folds(dataset, SplitConfig(**settings, repeats=3), 7)
+    assert [f.name for f in folds] == ["draw 1 of 3", "draw 2 of 3", "draw 3 of 3"]
+    assert len({f.sentence for f in folds}) == 3 and "train on the rest (draw 2 of 3, seed 7)" in folds[1].sentence
+    assert rows(folds[0].test) == rows(one(dataset, 7, **settings).test)
+    assert rows(folds[2].test) == rows(make_folds(dataset, SplitConfig(**settings, repeats=5), 7)[2].test)
+    for fold in folds:
+        assert_nothing_lost(dataset, fold)
+    sizes = {(len(f.train.events), len(f.valid), len(f.test)) for f in folds}
+    assert len(sizes) == 1 and (per_user or sizes == {(280, 40, 80)})
+    times_tested = Counter(row for f in folds for row in rows(f.test))
+    assert set(times_tested.values()) == {1, 2, 3}  # independent draws: some events in several tests, others in none
+    assert len({tuple(rows(part)) for f in folds for part in (f.valid, f.test)}) == 6
+
+
 def test_given_values_make_the_parts() -> None:
     dataset = log()
     fold = one(dataset, by="column", column="cv_fold", test_values=("3",), valid_values=("4",))
@@ -447,6 +468,10 @@ def test_a_column_of_lists_makes_no_folds() -> None:
         ({"by": "user", "n": 2}, '`n` has no effect on `by` = "user": leave it out, or use "last"'),
         ({"by": "last", "test": 0.2}, "`test` has no effect"),
         ({"by": "random", "folds": 5, "test": 0.2}, "leave out `test`, or `folds`"),
+        ({"by": "random", "folds": 5, "repeats": 5}, "`repeats` draws it anew each time: leave one out"),
+        ({"by": "random", "repeats": 0}, "`repeats` of SplitConfig must be at least 1"),
+        ({"by": "time", "repeats": 5}, '`repeats` has no effect on `by` = "time": leave it out, or use "random"'),
+        ({"by": "column", "folds": 5, "repeats": 2}, '`repeats` has no effect on `by` = "column"'),
         ({"by": "random", "folds": 0}, "`folds` of SplitConfig must be at least 1"),
         ({"by": "user", "fold_in": 1.0}, "`fold_in` must be below 1"),
         ({"by": "user", "fold_in": 0.0}, "`fold_in` of SplitConfig must be above 0"),

@@ -38,11 +38,11 @@ def slow_similarity(log: EventArrays, config: ItemToItemConfig) -> np.ndarray[An
             elif config.similarity == "conditional":
                 sim[i, j] = both / (held[i] * held[j] ** config.exponent)
             else:
-                chance = sum(1 - (1 - held[j] / total) ** (len(b) - 1) for b in baskets if i in b)
+                chance = sum(1 - (1 - held[i] / total) ** (len(b) - 1) for b in baskets if j in b)
                 sim[i, j] = max((both - chance) / math.sqrt(chance), 0)
     if config.neighbours:
-        for row in sim:
-            row[np.argsort(-row, kind="stable")[config.neighbours :]] = 0
+        for kept in sim if config.similarity == "conditional" else sim.T:
+            kept[np.argsort(-kept, kind="stable")[config.neighbours :]] = 0
     return sim
 
 
@@ -50,10 +50,11 @@ def slow_similarity(log: EventArrays, config: ItemToItemConfig) -> np.ndarray[An
     "settings",
     [
         {},
-        {"shrink": 3.0, "min_support": 1},
+        {"similarity": "cosine"},
+        {"similarity": "cosine", "shrink": 3.0, "min_support": 1},
         {"similarity": "conditional", "exponent": 0.3},
-        {"similarity": "excess"},
-        {"neighbours": 4, "min_support": 4},
+        {"similarity": "conditional", "exponent": 0.3, "neighbours": 3},
+        {"similarity": "cosine", "neighbours": 4, "min_support": 4},
         {"neighbours": 0, "last": 2},
     ],
     ids=str,
@@ -67,8 +68,16 @@ def test_scores_are_sums_of_similarities_to_the_history(
     sim = slow_similarity(log, config)
     scores = model.score(ask(histories))
     for row, history in enumerate(histories):
-        expected = sum((sim[i] for i in history[-config.last :]), np.zeros(log.n_items))
+        expected = sum((sim[i] for i in set(history[-config.last :])), np.zeros(log.n_items))
         np.testing.assert_allclose(scores[row], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_all_of_a_history_counts_and_each_item_once_whoever_asks(log: EventArrays, ask: Callable[..., Queries]) -> None:
+    model = ItemToItem()
+    model.solve(log)
+    one, two, three = model.score(ask([[2], [5], [9]]))
+    scores = model.score(ask([[2, 5, 2], [9, 2, 5], [2, 5]], users=[12, 4, 4], weights=[1, 5, 3, 1, 1, 1, 2, 1]))
+    np.testing.assert_allclose(scores, [one + two, one + two + three, one + two], rtol=1e-6)
 
 
 def test_evidence_is_an_item_with_neighbours_among_those_that_speak(

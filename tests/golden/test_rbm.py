@@ -262,7 +262,7 @@ def test_a_unit_moves_by_the_mean_over_its_raters_not_over_the_batch() -> None:
 @pytest.mark.parametrize("side", ["user", "item"])
 @pytest.mark.parametrize("conditional", [False, True])
 def test_training_is_the_slow_loop(side: Any, conditional: bool, log: EventArrays) -> None:
-    config = RBMConfig(**SHORT, side=side, conditional=conditional, cd_steps=(1, 2, 2), weight_decay=0.02)
+    config = RBMConfig(**SHORT, side=side, conditional=conditional, cd_steps=(1, 3), weight_decay=0.02)
     events, losses = with_views(log), []
 
     def watch(epoch: int, model: Model, **values: float) -> bool:
@@ -282,7 +282,7 @@ def test_training_is_the_slow_loop(side: Any, conditional: bool, log: EventArray
     W = rng.normal(0, config.init_sd, (n_units, len(values), 3))
     slow = Slow(W, b, np.zeros(3), np.zeros((n_units if conditional else 0, 3)))
     rng = stream(SEED, "gibbs")
-    for epoch, steps in enumerate((1, 2, 2)):
+    for epoch, steps in enumerate((1, 1, 3)):
         order = rng.permutation([n for n, m in enumerate(machines) if any(k is not None for k in m.values())])
         loss = 0.0
         for first in range(0, len(order), 5):
@@ -360,18 +360,28 @@ def test_ratings_need_not_be_whole_stars(log: EventArrays) -> None:
     np.testing.assert_allclose(model.rate(users, items), whole.rate(users, items) / 2 + 0.5, rtol=1e-5)
 
 
-def test_a_strangers_history_speaks_through_the_pairs_alone(log: EventArrays, ask: Callable[..., Queries]) -> None:
-    model = RBM(RBMConfig(**SHORT, conditional=True))
+@pytest.mark.parametrize("predict", ["free_energy", "mean_field"])
+def test_a_history_speaks_through_the_pairs_alone(predict: Any, log: EventArrays, ask: Callable[..., Queries]) -> None:
+    model = RBM(RBMConfig(**SHORT, conditional=True, predict=predict))
     model.solve(log, seed=SEED)
-    slow = Slow(model.weights, model.visible_bias, model.hidden_bias, model.pair_weights)
-    queries = ask([[], [3, 5, 3], [3, 5]], users=[12, 12, 2])
+    drawn = np.random.default_rng(3).normal(0, 0.5, model.pair_weights.shape).astype(np.float32)
+    model.load_state(model.state() | {"pair_weights": drawn})
+    slow = Slow(model.weights, model.visible_bias, model.hidden_bias, _with_zero_row(model.pair_weights))
+    _, machines = machines_of(log, model.config)
+    rated = next(iter(machines[2]))
+    queries = ask([[], [3, 14, 3], [], [14, rated], [rated]], users=[12, 12, 2, 2, 2])
+    asked: list[Machine] = [{}, {3: None, 14: None}, machines[2], {**machines[2], 14: None}, machines[2]]
     scores = model.score(queries)
-    h = 1 / (1 + np.exp(-(slow.c + slow.D[3] + slow.D[5])))
-    for item in range(15):
-        p = np.exp(slow.b[item]) * np.prod(1 + h * (np.exp(slow.W[item]) - 1), axis=1)
-        assert scores[1, item] == pytest.approx(float(p / p.sum() @ model.values), rel=1e-5)
-    assert np.array_equal(scores[2], model.score(ask([[]], users=[2]))[0])  # a known user is judged by their ratings
-    assert model.evidence(queries).tolist() == [False, True, True]
+    for row, machine in enumerate(asked):
+        for item in range(15):  # a machine that holds the item is asked as if it did not
+            p = (slow.p_rating if predict == "free_energy" else slow.p_mean_field)(machine, item)
+            assert scores[row, item] == pytest.approx(float(p @ model.values), rel=2e-5)
+    assert np.abs(scores[3] - scores[2]).max() > 1e-3
+    np.testing.assert_array_equal(scores[4], scores[2])  # what training has seen says nothing new
+    np.testing.assert_allclose(
+        scores[2], model.rate(np.full(15, 2, np.int32), np.arange(15, dtype=np.int32)), rtol=1e-6
+    )
+    assert model.evidence(queries).tolist() == [False, True, True, True, True]
 
 
 @pytest.mark.parametrize("side", ["user", "item"])

@@ -24,12 +24,23 @@ def test_weights_are_three_steps_of_a_walk(
     np.fill_diagonal(expected, 0)
     found = model.score(ask([[i] for i in range(log.n_items)]))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+    histories = [log.baskets.row(row)[0].tolist() for row in range(log.baskets.n_rows)]
+    np.testing.assert_allclose(model.score(ask(histories)), X @ expected, rtol=1e-4, atol=1e-6)
+
+
+def test_all_of_a_history_counts_and_each_item_once_whoever_asks(log: EventArrays, ask: Callable[..., Queries]) -> None:
+    model = RP3Beta()
+    model.solve(log)
+    one, two, three = model.score(ask([[2], [5], [9]]))
+    scores = model.score(ask([[2, 5, 2], [9, 2, 5], [2, 5]], users=[12, 4, 4], weights=[1, 5, 3, 1, 1, 1, 2, 1]))
+    np.testing.assert_allclose(scores, [one + two, one + two + three, one + two], rtol=1e-6)
 
 
 def test_only_the_largest_weights_of_an_item_stay(log: EventArrays, ask: Callable[..., Queries]) -> None:
     full, cut = (RP3Beta(RP3BetaConfig(neighbours=n)) for n in (0, 3))
     for model in (full, cut):
         model.solve(log)
-    whole, kept = full.score(ask([[4]]))[0], cut.score(ask([[4]]))[0]
-    np.testing.assert_allclose(np.sort(kept)[-3:], np.sort(whole)[-3:])
-    assert (kept > 0).sum() == 3
+    whole, kept = (model.score(ask([[i] for i in range(log.n_items)])) for model in (full, cut))
+    for item in range(log.n_items - 1):
+        np.testing.assert_allclose(np.sort(kept[:, item])[-3:], np.sort(whole[:, item])[-3:])
+        assert (kept[:, item] > 0).sum() == 3

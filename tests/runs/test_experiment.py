@@ -32,6 +32,7 @@ SPLITS = {
     "user": 'split = { by = "user", test = 0.3 }',
     "random": 'split = { by = "random", test = 0.2 }',
     "random folds": 'split = { by = "random", folds = 3 }',
+    "random draws": 'split = { by = "random", test = 0.2, repeats = 3 }',
     "random per user": 'split = { by = "random", test = 0.3, per_user = true }',
     "column": 'split = { by = "column" }',
     "column folds": 'split = { by = "column", column = "fold", folds = 3 }',
@@ -50,9 +51,10 @@ def test_every_split_goes_with_every_question(
 ) -> None:
     models = "models = { bias = {} }" if protocol == "ratings" else BASELINES
     done = experiment(f"{SPLITS[split]}\n{PROTOCOLS[protocol]}\n{models}")
-    assert len(done.folds) == (3 if "folds" in split else 1)
+    assert len(done.folds) == (3 if split.endswith(("folds", "draws")) else 1)
     written = found(done)
     assert written["split"]["n_folds"] == len(done.folds)
+    assert written["split"]["fold"] == ("draw" if "draws" in split else "fold")
     assert written["split"]["test"]["n_cases"] == done.n_cases > 0
     metric = written["protocol"]["primary"]
     for model in written["models"]:

@@ -143,7 +143,7 @@ def test_recipes_are_found_by_path_and_by_name() -> None:
     assert find("shop-small") in shipped_recipes()
     with pytest.raises(ConfigError, match=r"no recipe `shop-smal` .*did you mean `shop-small`"):
         find("shop-smal")
-    with pytest.raises(ConfigError, match=r"no recipe `qqqq` \(a file needs its ending .toml\); valid: `gowalla"):
+    with pytest.raises(ConfigError, match=r"no recipe `qqqq` \(a file needs its ending .toml\); valid: `amazon"):
         find("qqqq")
     with pytest.raises(ConfigError, match=r"no file `no/such\.toml`"):
         load("no/such.toml")

@@ -233,7 +233,8 @@ def test_pruned_trials_count_and_are_no_winners(searched: Searched, monkeypatch:
     real = search.Bench.value
 
     def worse(self: search.Bench, key: str, model: Any) -> float:
-        return real(self, key, model) if model.config.nu == 1.0 else 1e-3 * model.config.nu  # only the default is good
+        start, l2 = type(model.config)().l2, model.config.l2
+        return real(self, key, model) if l2 == start else 1e-6 * l2  # only the default is good
 
     monkeypatch.setattr(search.Bench, "value", worse)
     (winner,) = searched(CURVED, n_trials=9)

@@ -26,6 +26,7 @@ _TIMED = ("time", "session_time")
 _USED_BY: dict[str, tuple[str, ...]] = {
     "test": (*_TIMED, "user", "random"),
     "folds": ("random", "column"),
+    "repeats": ("random",),
     "n": ("last",),
     "fold_in": ("user",),
     "column": ("column",),
@@ -44,7 +45,8 @@ class SplitConfig:
     test, valid: a share of all events (of the users for "user"), or a duration such as "7d" or "36h" counted back from
     the last event. For "last" any `valid` means the one event before. For "column" and with `folds` a share is drawn
     from the training events at random, and a duration (by column) takes their end.
-    folds: "random": every event once in test; "column": must equal the number of values.
+    folds: "random": every event once in test; "column": must equal the number of values. repeats: as many folds, each an
+    independent draw of `test` and `valid`.
     min_session_length: sessions with fewer events within a part are dropped from it and counted.
     """
 
@@ -52,6 +54,7 @@ class SplitConfig:
     test: float | str = 0.1
     valid: float | str | None = None
     folds: int = 1
+    repeats: int = 1
     n: int = 1
     fold_in: float = 0.8
     column: str = "split"
@@ -63,7 +66,7 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         self._check_used()
-        for name in ("folds", "n", "min_session_length"):
+        for name in ("folds", "repeats", "n", "min_session_length"):
             require(self, name, at_least=1)
         require(self, "fold_in", above=0)
         if self.fold_in >= 1:
@@ -93,6 +96,10 @@ class SplitConfig:
             raise ConfigError(f'`{name}` = "{amount}" is a duration; `by` = "{self.by}" needs a share such as 0.1')
 
     def _check_values(self) -> None:
+        if self.folds > 1 and self.repeats > 1:
+            raise ConfigError(
+                "`folds` takes every event once for test, `repeats` draws it anew each time: leave one out"
+            )
         if self.by == "random" and self.folds > 1 and self.test != type(self).test:
             raise ConfigError("`folds` takes every event once for test: leave out `test`, or `folds`")
         given = (*self.train_values, *self.valid_values, *self.test_values)
@@ -164,7 +171,7 @@ def _plans(events: pl.DataFrame, config: SplitConfig, seed: int) -> Iterable[Pla
         return [rules.hold_out_users(events, share, valid_share, config.fold_in, seed)]
     if config.folds > 1:
         return rules.k_folds(events, config.folds, valid_share, config.per_user, seed)
-    return [rules.at_random(events, share, valid_share, config.per_user, seed)]
+    return rules.at_random(events, share, valid_share, config.per_user, config.repeats, seed)
 
 
 def _fold(dataset: Dataset, plan: Plan, config: SplitConfig) -> Fold:

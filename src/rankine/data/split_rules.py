@@ -56,16 +56,22 @@ def hold_out_users(events: pl.DataFrame, test: float, valid: float | None, fold_
     return Plan(np.where(known, FOLD_IN, part), "user", sentence, rejoins=known & (part == VALID))
 
 
-def at_random(events: pl.DataFrame, test: float, valid: float | None, per_user: bool, seed: int) -> Plan:
-    """A random share of all events, or of each user's, who then keep at least one event in train."""
-    rng, n = stream(seed, "split"), len(events)
-    rank, count = _within_user(events, rng)[1:] if per_user else (rng.permutation(n), np.full(n, n))
-    n_test = np.minimum(np.round(test * count), count - 1)
-    n_valid = np.minimum(np.round((valid or 0.0) * count), count - 1 - n_test)
-    part = np.where(rank < n_test, TEST, np.where(rank < n_test + n_valid, VALID, TRAIN))
-    sentence = f"test on a random {percent(test)} of {'the events of each user' if per_user else 'the events'}"
-    sentence += f", validation on {percent(valid)}" if valid is not None else ""
-    return Plan(part, "random", f"{sentence}, train on the rest (seed {seed})")
+def at_random(
+    events: pl.DataFrame, test: float, valid: float | None, per_user: bool, repeats: int, seed: int
+) -> Iterator[Plan]:
+    """A random share of all events, or of each user's, who then keep at least one event in train; drawn `repeats` times."""
+    n = len(events)
+    for draw in range(repeats):
+        rng = stream(seed, "split", *([draw] if draw else []))  # the first is that of a single draw
+        rank, count = _within_user(events, rng)[1:] if per_user else (rng.permutation(n), np.full(n, n))
+        n_test = np.minimum(np.round(test * count), count - 1)
+        n_valid = np.minimum(np.round((valid or 0.0) * count), count - 1 - n_test)
+        part = np.where(rank < n_test, TEST, np.where(rank < n_test + n_valid, VALID, TRAIN))
+        sentence = f"test on a random {percent(test)} of {'the events of each user' if per_user else 'the events'}"
+        sentence += f", validation on {percent(valid)}" if valid is not None else ""
+        name = f"draw {draw + 1} of {repeats}" if repeats > 1 else "random"
+        said = f"{name}, seed {seed}" if repeats > 1 else f"seed {seed}"
+        yield Plan(part, name, f"{sentence}, train on the rest ({said})")
 
 
 def k_folds(events: pl.DataFrame, folds: int, valid: float | None, per_user: bool, seed: int) -> Iterator[Plan]:

@@ -238,7 +238,7 @@ def judge(
         values = data.ratings[2]
         clip = (float(values.min()), float(values.max()))
         return evaluate_ratings(model.rate, cases, metrics, clip)
-    return evaluate_ranking(model.score, cases, metrics, item_counts(data), description)
+    return evaluate_ranking(model.scorer(), cases, metrics, item_counts(data), description)
 
 
 def item_counts(data: EventArrays) -> Array:
@@ -260,7 +260,7 @@ def warm_up(name: str, data: EventArrays, settings: Mapping[str, Any]) -> None:
         timestamp=np.array([np.nan]), n_users=few.n_users, n_items=few.n_items,
         context={column: values[:1] for column, values in few.context.items()},
     )  # fmt: skip
-    scores = model.score(query)
+    scores = model.scorer()(query)
     target_ranks(scores, Ragged.from_rows([[0]]))
     top_k(scores, 1)
 

@@ -128,6 +128,7 @@ def split_card(experiment: Experiment) -> dict[str, Any]:
         "by": experiment.recipe.split.by,
         "sentence": sentence(fold.sentence),
         "n_folds": len(experiment.folds),
+        "fold": _fold_word(experiment),
         "train": part(fold.train.events),
         "valid": part(fold.valid) if len(fold.valid) else None,
         "test": {
@@ -290,11 +291,16 @@ def searches(experiment: Experiment) -> list[dict[str, Any]]:
         notes.append(
             {
                 "ok": False,
-                "text": "The settings were chosen on the validation part of the first fold, "
-                "whose events are test events of other folds.",
+                "text": f"The settings were chosen on the validation part of the first {_fold_word(experiment)}, "
+                f"whose events are test events of other {_fold_word(experiment)}s.",
             }
         )
     return notes
+
+
+def _fold_word(experiment: Experiment) -> str:
+    """What one fold is: a part of the events in turn, or an independent draw."""
+    return "draw" if experiment.recipe.split.repeats > 1 else "fold"
 
 
 def per_unit(experiment: Experiment) -> pl.DataFrame:

@@ -21,12 +21,10 @@ from rankine.arrays import CSR, Array, Float, Int, Ragged
 from rankine.errors import ConfigError, ModelError
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
-from rankine.kernels.gram import sum_dense_rows
 from rankine.kernels.rbm import Parameters, ascend, gibbs, hidden_inputs
 from rankine.kernels.rbm_expected import expected_values, odds_of
 from rankine.kernels.sparse import to_csr
 from rankine.models.base import Monitor, Needs, RatingModel, SolvedModel, Source, no_monitor
-from rankine.models.factorization.histories import history_matrix
 from rankine.models.tuning import Real, Whole, choice, ranges
 from rankine.progress import track
 from rankine.random import stream
@@ -72,8 +70,9 @@ class RBMConfig:
 class RBM(RatingModel, SolvedModel):
     """A known user is judged by their training ratings, their own rating of the item in question left out.
 
-    Requests carry no ratings: a stranger's history counts only where `side` is "user" and `conditional` is set, through D.
-    Users or items without a training rating get the weights of the average one, and the ratings that everybody gives.
+    Requests carry no ratings: what a history adds, a stranger's or a known user's, counts only where `side` is "user" and
+    `conditional` is set: through D, as a training pair without a rating does. Users or items without a training rating get
+    the weights of the average one, and the ratings that everybody gives.
     """
 
     Config = RBMConfig
@@ -201,40 +200,41 @@ class RBM(RatingModel, SolvedModel):
         return rated
 
     def score_all(self, queries: Queries) -> Float:
-        fresh = ~queries.known_user & (queries.history.lengths > 0)
-        scores = super().score_all(queries)
-        if self._folds_in and fresh.any():
-            scores[fresh] = self._fold_in(queries.take(fresh))
-        return scores
-
-    @property
-    def _folds_in(self) -> bool:
-        return self.config.side == "user" and self.config.conditional
-
-    def _fold_in(self, queries: Queries) -> Float:
-        """Scores of strangers by what is in their history, whatever they think of it, float32 [B, n_items]."""
-        history = history_matrix(queries)
-        inputs = self.hidden_bias + sum_dense_rows(self.pair_weights, Ragged(history.indices, history.indptr))
-        who = np.repeat(np.arange(len(queries)), queries.n_items)
-        asked = (who, np.full(len(who), self.pairs.n_rows), np.tile(np.arange(queries.n_items), len(queries)))
-        scores = expected_values(self.pairs, self._parameters, self.values, inputs, asked, self._odds)
+        if self.config.side == "item":
+            return super().score_all(queries)
+        machines = self._machines(queries)
+        inputs = hidden_inputs(machines, self._parameters)
+        row = np.repeat(np.arange(len(queries)), queries.n_items)
+        asked = (row, row, np.tile(np.arange(queries.n_items), len(queries)))
+        scores = expected_values(machines, self._parameters, self.values, inputs, asked, self._odds)
         return scores.reshape(len(queries), queries.n_items)
 
+    def _machines(self, queries: Queries) -> CSR:
+        """The machine of each visitor: their training pairs and, without a rating, what their history adds; [B, n_items]."""
+        known = np.flatnonzero(queries.known_user)
+        units = Ragged(self.pairs.indices, self.pairs.indptr).take(queries.user_idx[known])
+        places = Ragged(self.pairs.data, self.pairs.indptr).take(queries.user_idx[known])
+        history = queries.history if self.config.conditional else Ragged.empty(len(queries))
+        row = np.concatenate([known[units.row_of_value()], history.row_of_value()])
+        place = np.concatenate([places.values, np.full(len(history.values), -1.0, np.float32)])
+        return _last_of_each(row, np.concatenate([units.values, history.values]), place, len(queries), queries.n_items)
+
     def evidence(self, queries: Queries) -> Array:
-        """Known users with a training rating, and strangers whose history speaks."""
+        """Known users with a training pair that counts, and visitors whose history speaks."""
         if self.config.side == "user":
             seen = np.diff(self.pairs.indptr) > 0
         else:
             seen = np.bincount(self.pairs.indices[self.pairs.data >= 0], minlength=self.pairs.n_columns) > 0
         known = np.append(seen, False)[queries.user_idx]
-        return np.asarray(known | (self._folds_in & ~queries.known_user & (queries.history.lengths > 0)))
+        speaks = self.config.side == "user" and self.config.conditional
+        return np.asarray(known | (speaks & (queries.history.lengths > 0)))
 
 
 def _last_of_each(row: Int, unit: Int, place: Float, n_rows: int, n_units: int) -> CSR:
     """The pairs in time order as a matrix, a pair's last rating before any event without one."""
     key = row.astype(np.int64) * n_units + unit
     order = np.lexsort((place >= 0, key))  # stable: among equals the last in time comes last
-    last = order[np.append(np.diff(key[order]) > 0, True)]
+    last = order[np.diff(key[order], append=-1) != 0]
     return to_csr(row[last], unit[last], place[last], n_rows, n_units)
 
 

@@ -1,7 +1,8 @@
 """RP3 beta: where a random walk of three steps ends, popular ends counting less.
 
 W_ij = sum over baskets u of (1 / n_i)^alpha (1 / n_u)^alpha / n_j^beta; s_j = sum over the visitor's items i of W_ij.
-Source: Paudel et al. 2017, "Updatable, accurate, diverse and scalable recommendations for interactive applications".
+Source: Paudel et al. 2017, "Updatable, accurate, diverse and scalable recommendations for interactive applications". Here
+each j keeps the i whose walks reach it most, so that a popular j is not on everybody's list.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from rankine.models.tuning import Real, Whole, ranges
 
 @dataclass(frozen=True, kw_only=True)
 class RP3BetaConfig:
-    """alpha: 1 is the plain walk; beta: 0 leaves popular items as they are; neighbours kept per item (0 = all)."""
+    """alpha: 1 is the plain walk; beta: 0 leaves popular items as they are; neighbours: how many items can lead to an item
+    (0 = all)."""
 
-    alpha: float = 1.0
-    beta: float = 0.6
-    neighbours: int = 200
+    alpha: float = 0.6
+    beta: float = 0.3
+    neighbours: int = 300
 
     def __post_init__(self) -> None:
         for name in ("alpha", "beta", "neighbours"):
@@ -46,11 +48,13 @@ class RP3Beta(ItemNeighbours, SolvedModel):
     fitted = ("weights",)
     tuning = ranges(alpha=Real(0.0, 2.0), beta=Real(0.0, 2.0), neighbours=Whole(5, 1000, log=True))
 
-    weights: CSR
+    weights: CSR  # row = item taken, column = item scored
 
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
-        self.weights = walk_similarities(
-            transpose(data.baskets), alpha=self.config.alpha, beta=self.config.beta, keep=self.config.neighbours
+        self.weights = transpose(
+            walk_similarities(
+                transpose(data.baskets), alpha=self.config.alpha, beta=self.config.beta, keep=self.config.neighbours
+            )
         )
 
     def score_all(self, queries: Queries) -> Float:
