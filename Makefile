@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TORCH  := torch==2.13.0
 
-.PHONY: help setup demo test check lint types bench docs clean
+.PHONY: help setup demo test check lint types bench peers docs clean
 help:  ## what each target does
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -35,6 +35,9 @@ check: lint types test  ## style, types and tests
 
 bench: setup  ## every speed claim, peers beside us; writes benchmarks/results
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+peers: setup  ## install the systems that benchmarks measure beside us, each in .peers/NAME
+	$(BIN)/python benchmarks/systems/install.py
 
 docs: setup  ## write the generated pages again
 	$(BIN)/python -m tools.docs

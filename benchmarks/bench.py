@@ -22,6 +22,9 @@ from typing import Any
 RESULTS = Path(__file__).resolve().parent / "results"
 PACKAGES = ("numpy", "numba", "polars", "torch")
 PEAK = "VmHWM:"
+FIRST = ", first call"
+LESS_IS_BETTER = {"s", "ms", "MB"}
+PEERS = "RANKINE_PEERS"
 
 
 @dataclass(kw_only=True)
@@ -29,7 +32,7 @@ class Row:
     """One measurement: what was done, by whom, how much of it per what, how good the result was, and what it took.
 
     ratio_to_best_peer: 1 is as good as the best other system measured beside it, more is better; ratio_to_floor:
-    time over the least that the machine could take. None where there is no peer, or no floor that can be stated.
+    time over the least that the machine could take, which `floor` tells. None where there is no peer, or no floor.
     """
 
     work: str
@@ -41,6 +44,7 @@ class Row:
     cpu_s: float | None = None
     ratio_to_best_peer: float | None = None
     ratio_to_floor: float | None = None
+    floor: str | None = None
 
 
 Work = Callable[[Path], Iterator[Row]]
@@ -78,7 +82,25 @@ def first_call(work: str, do: Callable[[], object]) -> Row:
     """The time of a first, small call: loading and compiling, kept out of the other rows."""
     with timed() as run:
         do()
-    return Row(work=work, system="rankine, first call", value=rounded(run.wall_s), unit="s", cpu_s=rounded(run.cpu_s))
+    return Row(work=work, system=f"rankine{FIRST}", value=rounded(run.wall_s), unit="s", cpu_s=rounded(run.cpu_s))
+
+
+def beside_peers(rows: list[Row]) -> list[Row]:
+    """The same rows, those of ours with their ratio to the best peer that did the same work in the same unit."""
+    for row in rows:
+        peers = [other.value for other in rows if (other.work, other.unit) == (row.work, row.unit) and _is_peer(other)]
+        if _is_ours(row) and peers:
+            less = row.unit.split(",")[0] in LESS_IS_BETTER
+            row.ratio_to_best_peer = rounded(min(peers) / row.value if less else row.value / max(peers))
+    return rows
+
+
+def _is_ours(row: Row) -> bool:
+    return row.system.startswith("rankine") and not row.system.endswith(FIRST)
+
+
+def _is_peer(row: Row) -> bool:
+    return not row.system.startswith("rankine") and not row.system.endswith(FIRST)
 
 
 def peak_mb() -> float:
@@ -123,43 +145,62 @@ def machine() -> dict[str, Any]:
 
 
 def main(name: str, works: dict[str, Work]) -> None:
-    """The command line of a benchmark: every work in a process of its own, rows printed and kept in results/NAME.json."""
+    """The command line of a benchmark: every work in a process of its own, rows printed and kept in results/NAME.json.
+
+    Rows are kept as they come, so a run that is broken off loses nothing; one work that fails does not stop the others.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=works, action="append", help="measure this work alone; the rest is kept")
+    parser.add_argument("--peers", type=Path, help="the folder of the peers' environments, .peers if not given")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder that NAME.json is written to")
     parser.add_argument("--in-folder", type=Path, help=argparse.SUPPRESS)  # how this script calls itself
     given = parser.parse_args()
+    if given.peers:
+        os.environ[PEERS] = str(given.peers.resolve())
     if given.in_folder:
         for row in works[given.only[0]](given.in_folder):
             row.peak_mb = row.peak_mb or peak_mb()
             print(json.dumps(asdict(row)), flush=True)
         return
-    rows = []
+    kept = _Kept(given.results / f"{name}.json", list(works))
     with tempfile.TemporaryDirectory() as folder:
-        for work in given.only or works:
-            rows += _in_a_process_of_its_own(work, folder)
-    _keep(name, rows, whole=not given.only)
+        failed = [work for work in given.only or works if not _in_a_process_of_its_own(work, folder, kept)]
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
-def _in_a_process_of_its_own(work: str, folder: str) -> list[dict[str, Any]]:
+class _Kept:
+    """The rows of a results file. Earlier ones stay while their work is not measured anew, on this same machine."""
+
+    def __init__(self, path: Path, works: list[str]) -> None:
+        self._path, self._works = path, works
+        self._facts = machine()
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        same = found.get("machine") == self._facts
+        self._rows = {work: [row for row in found["rows"] if same and row["work"] == work] for work in works if found}
+
+    def start(self, work: str) -> None:
+        """Forget what was known of a work."""
+        self._rows[work] = []
+
+    def add(self, work: str, row: dict[str, Any]) -> None:
+        """Keep one more row, on disk at once."""
+        self._rows[work].append(row)
+        rows = [row for name in self._works for row in self._rows.get(name, [])]
+        self._path.parent.mkdir(exist_ok=True, parents=True)
+        self._path.write_text(json.dumps({"machine": self._facts, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+
+
+def _in_a_process_of_its_own(work: str, folder: str, kept: _Kept) -> bool:
+    """Whether the work came to its end."""
     command = [sys.executable, sys.argv[0], "--only", work, "--in-folder", folder]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        rows = []
+        kept.start(work)
         for line in process.stdout:
             print(line, end="", flush=True)
-            rows.append(json.loads(line))
-    if process.returncode:
-        sys.exit(f"`{work}` failed with exit status {process.returncode}")
-    return rows
-
-
-def _keep(name: str, rows: list[dict[str, Any]], whole: bool) -> None:
-    path = RESULTS / f"{name}.json"
-    kept = [] if whole or not path.exists() else json.loads(path.read_text(encoding="utf-8"))["rows"]
-    measured = {row["work"] for row in rows}
-    found = {"machine": machine(), "rows": [row for row in kept if row["work"] not in measured] + rows}
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            kept.add(work, json.loads(line))
+    return process.returncode == 0
 
 
 def _processor() -> str:
