@@ -38,8 +38,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 
 HOMES: dict[str, set[str]] = {
     "torch": {"models", "training", "nn"},
-    "numba": {"kernels.jit", "kernels.lanes", "data.synthetic.walk"},
-    "llvmlite": {"kernels.lanes"},
+    "numba": {"kernels.jit", "kernels.lanes", "kernels.sigmoid", "kernels.topk_tiles", "data.synthetic.walk"},
+    "llvmlite": {"kernels.lanes", "kernels.sigmoid", "kernels.topk_tiles"},
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "uvicorn": {"serving.server"},
@@ -232,7 +232,7 @@ def test_tests_mirror_the_sources(path: Path) -> None:
     place = path.relative_to(TESTS)
     if place.parts[0] in ("contract", "golden", "learns") or place.as_posix() in WHOLE_PACKAGES:
         return
-    if place.as_posix() in ("test_architecture.py", "test_docs.py"):
+    if place.as_posix() in ("test_architecture.py", "test_benchmarks.py", "test_docs.py"):
         return
     folder = SRC / place.parent
     assert folder.is_dir(), f"{place} tests a package that is not there"

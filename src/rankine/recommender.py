@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from rankine.errors import ConfigError, DataError, ModelError, RequestError, clo
 from rankine.features.encode import Encoder
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
-from rankine.kernels.ranks import top_k
+from rankine.kernels.ranks import Scores, top_k
 from rankine.models import MODELS
 from rankine.models.base import ItemNeighbours, Model, Monitor, SolvedModel, Updatable, VectorModel, no_monitor
 
@@ -78,14 +79,14 @@ def fit_arrays(
 
 def fit_model(model: Model, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
     """Fit a model to encoded events, by its own solution or by the training loop."""
-    if isinstance(model, SolvedModel):
+    network = model.network()
+    if network is None:
+        assert isinstance(model, SolvedModel)
         model.solve(data, seed=seed, monitor=monitor)
     else:
-        from rankine.models.neural import NeuralModel  # torch is loaded only for models that need it
-        from rankine.training.fit import fit as train
+        from rankine.training.fit import fit as train  # torch is loaded only for models that need it
 
-        assert isinstance(model, NeuralModel)
-        train(model, data, seed=seed, monitor=monitor)
+        train(network, data, seed=seed, monitor=monitor)
 
 
 def new_model(name: str, settings: Mapping[str, Any] | None = None) -> Model:
@@ -136,10 +137,15 @@ class Recommender:
         if k < 1:
             raise RequestError(f"`k` must be at least 1; got {k}")
         rows = self.encoder.items.index(exclude) if exclude else np.empty(0, np.int32)
-        hidden = Ragged.from_rows([np.unique(rows[rows < len(self.encoder.items)])])
-        items, scores = top_k(self.model.score(query), min(k, len(self.encoder.items)), hidden)
+        hidden = Ragged.from_rows([np.sort(rows)])
+        items, scores = top_k(self.scores(query), min(k, len(self.encoder.items)), hidden)
         found = items[0] >= 0
         return items[0][found], scores[0][found]
+
+    @cached_property
+    def scores(self) -> Callable[[Queries], Scores]:
+        """What scores all items for requests: prepared once, as the model of a recommender does not change."""
+        return self.model.scorer()
 
     def similar(self, item_id: str, k: int = 10) -> list[Ranked]:
         """The k items closest to one, by the model's own neighbours or the cosine of its item vectors.

@@ -22,6 +22,7 @@ from rankine.errors import ConfigError, ModelError
 from rankine.features.encode import Encoder
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
+from rankine.kernels.ranks import pair_scores
 from rankine.models import MODELS
 from rankine.models.base import ItemNeighbours, Model, Needs, RatingModel, SolvedModel, Source, VectorModel
 from rankine.models.neural import NeuralModel
@@ -301,6 +302,17 @@ def test_scores_of_some_items_are_those_of_all(
     model, queries = fitted(name).model, requests(encoder)
     items = np.array([4, 0, 17], np.int32)
     np.testing.assert_allclose(model.score(queries, items), model.score(queries)[:, items], rtol=1e-6)
+
+
+@every_model
+def test_what_is_prepared_for_many_requests_scores_like_the_model(
+    name: str, fitted: Callable[[str], Recommender], encoder: Encoder
+) -> None:
+    model, queries = fitted(name).model, requests(encoder)
+    found, scores = model.scorer()(queries), model.score(queries)
+    rows = np.repeat(np.arange(len(scores)), scores.shape[1])
+    columns = np.tile(np.arange(scores.shape[1]), len(scores))
+    np.testing.assert_allclose(pair_scores(found, rows, columns), scores.ravel(), rtol=1e-5, atol=1e-6)
 
 
 @every_model

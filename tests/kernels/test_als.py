@@ -1,9 +1,12 @@
+from typing import Any
+
+import numba.core.config
 import numpy as np
 import pytest
 
 from rankine.arrays import CSR
 from rankine.errors import ModelError
-from rankine.kernels.als import fold_in, gram_matrix, objective, solve_rows
+from rankine.kernels.als import FixedSide, aligned_rows, fold_in, gram_matrix, objective, solve_rows
 from rankine.kernels.sparse import to_csr, transpose
 
 N_USERS, N_ITEMS, DIM, ALPHA0 = 40, 30, 11, 0.3
@@ -105,8 +108,9 @@ def test_the_same_row_folded_in_gets_the_vector_of_training() -> None:
     np.testing.assert_array_equal(fold_in(csr, y, alpha0=ALPHA0, regularization=penalty), x)
 
 
-def test_the_gram_matrix_of_many_rows_is_not_worn_by_float32() -> None:
-    vectors = np.random.default_rng(0).random((50_000, 3), np.float32)
+@pytest.mark.parametrize(("n", "dim"), [(0, 3), (1, 16), (511, 5), (513, 33), (50_000, 3)])
+def test_the_gram_matrix_is_not_worn_by_float32(n: int, dim: int) -> None:
+    vectors = np.random.default_rng(0).random((n, dim), np.float32)
     np.testing.assert_allclose(gram_matrix(vectors), vectors.astype(np.float64).T @ vectors, rtol=1e-6)
 
 
@@ -156,3 +160,87 @@ def test_only_a_row_that_equals_the_one_before_in_all_three_takes_its_vector() -
     )
     assert np.array_equal(folded[0], folded[1])
     assert not np.array_equal(folded[1], folded[2])
+
+
+@pytest.mark.parametrize("dim", [3, 16, 40])
+@pytest.mark.parametrize("block", [1, 16, 17, 64])
+def test_blocks_of_coordinates_reach_the_closed_form(dim: int, block: int) -> None:
+    """At once where one block holds them all; else pass by pass, each lowering the objective."""
+    csr, _, _, penalty, item_penalty = problem(8)
+    rng = np.random.default_rng(dim)
+    x, y = (rng.normal(0, 0.3, (n, dim)).astype(np.float32) for n in (N_USERS, N_ITEMS))
+    expected, losses = fold_in(csr, y, alpha0=ALPHA0, regularization=penalty), []
+    x[7] = 0
+    for _ in range(1 if block >= dim else 40):
+        solve_rows(csr, y, x, alpha0=ALPHA0, regularization=penalty, solver="ials++", block=block)
+        losses.append(objective(csr, x, y, alpha0=ALPHA0, x_regularization=penalty, y_regularization=item_penalty))
+    assert (np.diff(losses) <= 1e-6 * losses[0]).all()
+    np.testing.assert_allclose(x, expected, rtol=1e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "cg", "ials++"])
+def test_the_number_of_threads_changes_nothing_but_the_last_digits(
+    solver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, found = np.random.default_rng(9), []
+    csr = to_csr(rng.integers(0, 300, 4000), rng.integers(0, 700, 4000), None, 300, 700)
+    start, y = (rng.normal(0, 0.3, (n, 21)).astype(np.float32) for n in (300, 700))
+    for n_threads in (1, 2, 5):
+        monkeypatch.setattr(numba.core.config, "NUMBA_NUM_THREADS", n_threads)
+        found.append(start.copy())
+        solve_rows(csr, y, found[-1], alpha0=0.1, regularization=0.5, solver=solver, block=16)
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "cg", "ials++"])
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
+def test_weights_that_weigh_nothing_sensible_are_an_error_that_names_the_row(solver: Any, weight: float) -> None:
+    csr, x, y, penalty, _ = problem()
+    csr.data[csr.indptr[3]] = weight
+    with pytest.raises(ModelError, match=f"weights must be finite and not negative; row 3 has {weight}"):
+        solve_rows(csr, y, x, alpha0=ALPHA0, regularization=penalty, solver=solver)
+
+
+@pytest.mark.parametrize("value", [-0.1, np.nan, np.inf])
+def test_a_penalty_that_is_none_is_an_error_that_names_the_row(value: float) -> None:
+    csr, x, y, penalty, _ = problem()
+    penalty[5] = value
+    with pytest.raises(ModelError, match="`regularization` must be finite and not negative; that of row 5"):
+        solve_rows(csr, y, x, alpha0=ALPHA0, regularization=penalty)
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "cg", "ials++"])
+def test_a_matrix_without_entries_has_zeros_for_vectors(solver: Any) -> None:
+    nothing = to_csr(np.empty(0, int), np.empty(0, int), None, 3, 5)
+    x = np.ones((3, 4), np.float32)
+    solve_rows(nothing, np.ones((5, 4), np.float32), x, alpha0=0.1, regularization=1.0, solver=solver)
+    assert not x.any()
+    solve_rows(transpose(nothing), x, np.empty((5, 4), np.float32), alpha0=0.1, regularization=1.0, solver=solver)
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "ials++"])
+def test_a_singular_system_is_an_error_and_few_steps_towards_it_stay_finite(solver: Any) -> None:
+    """Two neighbours for eight coordinates, and next to no penalty."""
+    csr = to_csr(np.array([0, 1, 1]), np.array([0, 0, 1]), None, 2, 2)
+    y = np.random.default_rng(2).normal(size=(2, 8)).astype(np.float32)
+    tiny: dict[str, Any] = {"alpha0": 1e-30, "regularization": 1e-30}
+    with pytest.raises(ModelError, match="row 0 have no single solution: raise `l2` or `unobserved_weight`"):
+        solve_rows(csr, y, np.zeros((2, 8), np.float32), **tiny, solver=solver)
+    x = np.zeros((2, 8), np.float32)
+    solve_rows(csr, y, x, **tiny, cg_steps=20)
+    assert np.isfinite(x).all()
+    np.testing.assert_allclose(y[0] @ x[0], 1, rtol=1e-5)
+
+
+def test_a_fixed_side_is_kept_for_many_calls_and_holds_no_copy_of_aligned_vectors() -> None:
+    csr, _, y, penalty, _ = problem(10)
+    table = aligned_rows(N_ITEMS, 32)
+    table[:, :DIM] = y
+    side = FixedSide.of(table, ALPHA0)
+    assert side.table is table
+    once, again = (fold_in(csr, side, alpha0=ALPHA0, regularization=penalty) for _ in range(2))
+    assert np.array_equal(once, again)
+    np.testing.assert_allclose(once[:, :DIM], fold_in(csr, y, alpha0=ALPHA0, regularization=penalty), rtol=1e-5)
+    with pytest.raises(ValueError, match="`alpha0` must be that of the fixed side"):
+        fold_in(csr, side, alpha0=0.5, regularization=penalty)

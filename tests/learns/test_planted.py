@@ -60,14 +60,14 @@ def checkerboard() -> Planted:
     [
         ("als", {"embedding_dim": 2, "epochs": 8}),
         ("als", {"embedding_dim": 2, "epochs": 4, "solver": "cholesky", "weights": "events"}),
-        ("bpr", {"embedding_dim": 4, "epochs": 60}),
-        ("bpr", {"embedding_dim": 4, "epochs": 150, "loss": "sigmoid", "n_threads": 2}),
+        ("bpr", {"embedding_dim": 4, "epochs": 60, "n_candidates": 1}),
+        ("bpr", {"embedding_dim": 4, "epochs": 150, "loss": "sigmoid", "n_candidates": 1}),
         ("item_to_item", {}),
         ("item_to_item", {"similarity": "conditional"}),
         ("item_to_item", {"similarity": "excess"}),
         ("logistic_mf", {"embedding_dim": 4, "l2": 0.1}),
         *(
-            ("mf", {"loss": loss, "embedding_dim": 4, "epochs": 30, "batch_size": 32, "learning_rate": 0.05})
+            ("mf", {"loss": loss, "embedding_dim": 4, "epochs": 80, "learning_rate": 0.05, "l2": 0.02, "init_sd": 0.1})
             for loss in ("logistic", "bpr", "bpr_sigmoid")
         ),
         (

@@ -53,7 +53,8 @@ class EventArrays:
     def interactions(self) -> CSR:
         """Known users by items: summed weights of their events, entries not above zero left out; [n_users, n_items]."""
         known = (self.user_idx < self.n_users) & (self.weight != 0)
-        sums = to_csr(self.user_idx[known], self.item_idx[known], self.weight[known], self.n_users, self.n_items)
+        rows = slice(None) if known.all() else known  # a slice copies nothing
+        sums = to_csr(self.user_idx[rows], self.item_idx[rows], self.weight[rows], self.n_users, self.n_items)
         return positive(sums)
 
     @cached_property
@@ -90,9 +91,9 @@ class EventArrays:
             basket = np.where(anonymous, self.n_users + self.session_idx.astype(np.int64), basket)
             anonymous = np.zeros(len(self), bool)
         keep = (self.weight > 0) & ~anonymous
-        codes, basket = np.unique(basket[keep], return_inverse=True)
-        ones = np.ones(len(basket), np.float32)
-        sums = to_csr(basket.astype(np.int32), self.item_idx[keep], ones, len(codes), self.n_items)
+        there = np.bincount(basket[keep]) > 0
+        row = (np.cumsum(there) - 1).astype(np.int32)[basket[keep]]  # baskets in order of their number, without a sort
+        sums = to_csr(row, self.item_idx[keep], None, int(there.sum()), self.n_items)
         return CSR(sums.indptr, sums.indices, np.ones(sums.nnz, np.float32), self.n_items)
 
 

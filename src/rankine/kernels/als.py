@@ -13,17 +13,17 @@ from typing import Literal
 
 import numpy as np
 
-from rankine.arrays import CSR, Array, Float
+from rankine.arrays import CSR, Array, Float, Offsets
 from rankine.errors import ModelError
 from rankine.kernels.als_blocks import descend_rows
 from rankine.kernels.als_cg import cg_rows
 from rankine.kernels.als_exact import exact_rows
+from rankine.kernels.als_gram import padded_gram
 from rankine.kernels.als_rows import Equations, add_scores, find_neighbours, room_for
 from rankine.kernels.jit import over_rows, summing_kernel
 from rankine.kernels.lanes import LINE
 
 Solver = Literal["cholesky", "cg", "ials++"]
-GRAM_BLOCK = 4096  # rows multiplied in float32 before their sum goes to float64
 AHEAD = 16  # neighbours whose vectors are fetched before they are needed
 CACHE_BYTES = 2 << 20  # a table of this size stays in the cache of a core: fetching ahead would only cost
 
@@ -47,13 +47,14 @@ class FixedSide:
         """Raises ValueError for the wrong shape, ModelError for a vector that is not finite."""
         if vectors.ndim != 2:
             raise ValueError(f"`fixed` must be [n, D], a vector per row; got {list(vectors.shape)}")
-        table, gram = _padded(vectors), alpha0 * gram_matrix(vectors)
+        table, dim = _padded(vectors), vectors.shape[1]
+        gram = alpha0 * padded_gram(table)
         if not np.isfinite(gram).all():
             row = int(np.argmin(np.isfinite(vectors).all(1)))
             raise ModelError(f"the vectors of the fixed side must be finite; row {row} is not: raise `l2`")
-        padded_gram = aligned_rows(table.shape[1], table.shape[1])
-        padded_gram[: len(gram), : len(gram)] = gram
-        return cls(vectors, alpha0, table, gram, padded_gram)
+        rounded = aligned_rows(*gram.shape)
+        rounded[:] = gram
+        return cls(vectors, alpha0, table, np.ascontiguousarray(gram[:dim, :dim]), rounded)
 
     def equations(self, csr: CSR, penalty: Array) -> Equations:
         """The normal equations of the rows of `csr`. Raises ValueError where it has another number of columns."""
@@ -105,7 +106,7 @@ def solve_rows(
         failed = over_rows(descend_rows, csr.n_rows, equations, width, out, work=work)
     row = min((row for row in failed if row >= 0), default=-1)
     if row >= 0:
-        raise ModelError(f"the equations of row {row} have no single solution: raise `regularization` or `alpha0`")
+        raise ModelError(f"the equations of row {row} have no single solution: raise `l2` or `unobserved_weight`")
 
 
 def fold_in(csr: CSR, fixed: Float | FixedSide, *, alpha0: float, regularization: Array | float) -> Float:
@@ -125,13 +126,17 @@ def objective(
     return float(observed.sum() + everywhere + _penalty(x, x_regularization) + _penalty(y, y_regularization))
 
 
+def row_sums(csr: CSR) -> Array:
+    """The sum of the entries of each row, float64 [n_rows]."""
+    out = np.empty(csr.n_rows)
+    _sum_rows(csr.indptr, csr.data, out)
+    return out
+
+
 def gram_matrix(vectors: Float) -> Array:
     """V'V of V [N, D], float64 [D, D]."""
-    gram = np.zeros((vectors.shape[1], vectors.shape[1]), np.float64)
-    for start in range(0, len(vectors), GRAM_BLOCK):
-        block = vectors[start : start + GRAM_BLOCK]
-        gram += block.T @ block
-    return gram
+    dim = vectors.shape[1]
+    return padded_gram(_padded(vectors))[:dim, :dim]
 
 
 def aligned_rows(n: int, dim: int) -> Float:
@@ -175,16 +180,20 @@ def _check_numbers(csr: CSR, penalty: Array) -> None:
         raise ModelError(f"`regularization` must be finite and not negative; that of row {row} is {penalty[row]}")
 
 
-@summing_kernel
 def _first_bad(values: Array) -> int:
     """The place of the first number that is negative, infinite or none, or -1."""
-    n_bad = 0
-    for value in values:
-        n_bad += not 0 <= value < np.inf
-    for place in range(len(values) if n_bad else 0):
-        if not 0 <= values[place] < np.inf:
-            return place
-    return -1
+    if not len(values) or (values.min() >= 0 and values.max() < np.inf):  # both are NaN where any is
+        return -1
+    return int(np.argmin((values >= 0) & (values < np.inf)))
+
+
+@summing_kernel
+def _sum_rows(indptr: Offsets, data: Float, out: Array) -> None:
+    for row in range(len(out)):
+        total = 0.0
+        for e in range(indptr[row], indptr[row + 1]):
+            total += np.float64(data[e])
+        out[row] = total
 
 
 @summing_kernel

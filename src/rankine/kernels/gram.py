@@ -6,7 +6,6 @@ import numpy as np
 
 from rankine.arrays import CSR, Array, Float, Int, Offsets, Ragged
 from rankine.kernels.jit import flat, kernel, over_rows
-from rankine.kernels.selection import append_row, joined_rows
 from rankine.kernels.sparse import pair_work, transpose
 
 TILE = 256  # columns handled at a time: a tile of two rows stays in the first cache
@@ -21,17 +20,6 @@ def gram(baskets: CSR) -> Float:
         work=pair_work(items, baskets),
     )  # fmt: skip
     return out
-
-
-def sparse_gram(baskets: CSR) -> CSR:
-    """X'X of a sparse matrix X [n_baskets, n_items] without its zeros, float32 [n_items, n_items]; sums in float64."""
-    items = transpose(baskets)
-    lengths = np.zeros(items.n_rows, np.int64)
-    parts = over_rows(
-        _sparse_gram, items.n_rows, items.indptr, items.indices, items.data, baskets.indptr, baskets.indices,
-        baskets.data, lengths, work=pair_work(items, baskets),
-    )  # fmt: skip
-    return joined_rows(parts, lengths, items.n_rows)
 
 
 def sum_dense_rows(matrix: Float, queries: Ragged, weights: Array | None = None) -> Float:
@@ -66,32 +54,6 @@ def _gram(
         for other in range(len(out)):
             out[item, other] = sums[other]
             sums[other] = 0.0
-
-
-@kernel
-def _sparse_gram(
-    start: int, stop: int, item_ptr: Offsets, item_baskets: Int, item_values: Float, basket_ptr: Offsets,
-    basket_items: Int, basket_values: Float, lengths: Offsets,
-) -> tuple[Int, Float]:  # fmt: skip
-    n_items = len(item_ptr) - 1
-    sums, touched, scores = np.zeros(n_items), np.empty(n_items, np.int32), np.empty(n_items)
-    out_ids, out_scores, filled = np.empty(1024, np.int32), np.empty(1024, np.float32), 0
-    for item in range(start, stop):
-        size = 0
-        for place in range(item_ptr[item], item_ptr[item + 1]):
-            basket, value = item_baskets[place], item_values[place]
-            for e in range(basket_ptr[basket], basket_ptr[basket + 1]):
-                other = basket_items[e]
-                if sums[other] == 0.0:
-                    touched[size] = other
-                    size += 1
-                sums[other] += value * basket_values[e]
-        for i in range(size):
-            scores[i] = sums[touched[i]]
-            sums[touched[i]] = 0.0
-        lengths[item] = size
-        out_ids, out_scores, filled = append_row(scores, touched, size, out_ids, out_scores, filled)
-    return out_ids[:filled], out_scores[:filled]
 
 
 @kernel

@@ -14,7 +14,6 @@ from rankine import config as settings
 from rankine.arrays import CSR, Array, Float, Int
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
-from rankine.kernels.gram import sparse_gram
 from rankine.kernels.slim import slim_weights
 from rankine.kernels.sparse import sum_rows, transpose
 from rankine.models.base import ItemNeighbours, Monitor, SolvedModel, Source, no_monitor
@@ -23,7 +22,10 @@ from rankine.models.tuning import Real, ranges
 
 @dataclass(frozen=True, kw_only=True)
 class SLIMConfig:
-    """l1, l2: in baskets; tolerance: the descent of an item ends when no weight moves by more."""
+    """l1, l2: in baskets. Below 1, every item that shares a basket may enter; from 1 on, pairs that share one alone stay out.
+
+    tolerance: the descent of an item ends when no weight moves by more.
+    """
 
     l1: float = 1.0
     l2: float = 100.0
@@ -38,7 +40,7 @@ class SLIMConfig:
 
 
 class SLIM(ItemNeighbours, SolvedModel):
-    """Sparse weights learned by coordinate descent."""
+    """Sparse weights learned by coordinate descent; memory for them alone, a small part of what EASE takes."""
 
     Config = SLIMConfig
     config: SLIMConfig
@@ -55,7 +57,7 @@ class SLIM(ItemNeighbours, SolvedModel):
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
         self.weights = transpose(
             slim_weights(
-                sparse_gram(data.baskets), l1=self.config.l1, l2=self.config.l2, max_sweeps=self.config.max_sweeps,
+                data.baskets, l1=self.config.l1, l2=self.config.l2, max_sweeps=self.config.max_sweeps,
                 tolerance=self.config.tolerance,
             )
         )  # fmt: skip
