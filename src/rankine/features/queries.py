@@ -12,6 +12,7 @@ from rankine.arrays import Array, Float, Int, Ragged
 
 MAX_HISTORY = 500  # most recent events of a visitor that a request carries
 
+
 @dataclass(frozen=True, kw_only=True)
 class Queries:
     """B requests.

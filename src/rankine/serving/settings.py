@@ -32,7 +32,11 @@ class Settings:
     max_body_bytes: int = _setting(1_048_576, "bytes", "largest request body", 1_024, 1 << 30)
     max_events_per_request: int = _setting(1_000, "events", "most events in one request", 1, 100_000)
     max_history: int = _setting(
-        MAX_HISTORY, "items", "longest `history` and `exclude` of a request, and what is remembered of a visitor", 1, 100_000
+        MAX_HISTORY,
+        "items",
+        "longest `history` and `exclude` of a request, and what is remembered of a visitor",
+        1,
+        100_000,
     )
     max_visitors: int = _setting(
         100_000, "visitors", "visitors kept in memory; others are read from the log again", 1, 1 << 30
