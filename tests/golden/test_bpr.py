@@ -178,3 +178,14 @@ def test_a_user_without_a_pair_has_no_vector(log: EventArrays) -> None:
 def test_steps_that_are_too_long_are_an_error(log: EventArrays) -> None:
     with pytest.raises(ModelError, match=r"diverged in epoch .*: lower `learning_rate`"), np.errstate(all="ignore"):
         fitted(log, learning_rate=1e4, l2=1.0, epochs=40)
+
+
+def test_what_a_known_user_took_since_training_moves_the_trained_vector(
+    log: EventArrays, ask: Callable[..., Queries]
+) -> None:
+    model = fitted(log, epochs=20)
+    seen = log.interactions.indices[log.interactions.indptr[3] : log.interactions.indptr[4]]
+    new = int(np.setdiff1d(np.arange(log.n_items), np.append(seen, 14))[0])
+    quiet, old, moved = model.score(ask([[], list(seen), [*seen, new]], users=[3, 3, 3]))
+    np.testing.assert_array_equal(quiet, old)  # training knows it already
+    assert (moved - quiet)[new] > (moved - quiet).mean()

@@ -61,14 +61,14 @@ def bpr_epoch(
 def bpr_fold_in(
     histories: CSR, items: Float, dim: int, *,
     learning_rate: float, l2: float, n_passes: int, bounded: bool = False, n_candidates: int = 1,
-    weights: Float | None = None,
+    weights: Float | None = None, start: Float | None = None,
 ) -> Float:  # fmt: skip
-    """Vectors float32 [n_rows, dim] of users that training has not seen: its steps on the user alone, items fixed.
+    """Vectors float32 [n_rows, dim] after steps on histories that training has not seen: on the user alone, items fixed.
 
     `items` is [n_items, dim + 1], the bias last. Negatives come from all items, by `weights` [n_items] if given.
-    A row depends on its own history only: every row starts from zero and the same draws.
+    A row depends on its own history only: from its row of `start` [n_rows, dim], zeros if not given, and by the same draws.
     """
-    out = np.zeros((histories.n_rows, dim), np.float32)
+    out = np.zeros((histories.n_rows, dim), np.float32) if start is None else np.array(start, np.float32, order="C")
     over_rows(_fold_in, histories.n_rows, histories.indptr, histories.indices, histories.n_columns, cumulated(weights), items,
               np.float32(learning_rate), np.float32(l2), bounded, n_candidates, n_passes, out, work=histories.indptr)  # fmt: skip
     return out

@@ -24,7 +24,7 @@ from rankine.features.queries import Queries
 from rankine.kernels.bpr import bpr_epoch, bpr_fold_in, padded_items, padded_users
 from rankine.kernels.bpr_deal import pair_grid
 from rankine.models.base import ItemNeighbours, Monitor, SolvedModel, Source, VectorModel, no_monitor
-from rankine.models.factorization.histories import alike, someone_known, trained_or_folded
+from rankine.models.factorization.histories import alike, news_matrix, seen_in, someone_known
 from rankine.models.tuning import Real, Whole, ranges
 from rankine.progress import track
 from rankine.random import seed_of, stream
@@ -35,7 +35,7 @@ class BPRConfig:
     """Settings of BPR; the result does not depend on the number of threads.
 
     schedule: `linear` lets the learning rate fall to zero over the epochs; n_candidates: the hardest of so many drawn is the
-    negative; alpha: they are drawn by popularity^alpha; fold_in_passes: over the history of a visitor who is not known.
+    negative; alpha: they are drawn by popularity^alpha; fold_in_passes: over what a history has that training has not seen.
     """
 
     embedding_dim: int = 64
@@ -59,7 +59,7 @@ class BPRConfig:
 
 
 class BPR(ItemNeighbours, VectorModel, SolvedModel):
-    """A known user has the trained vector; a visitor with a history gets one by the same steps, items held fixed."""
+    """A known user has the trained vector, a stranger zeros; what is new in a history moves either by the same steps, items held fixed."""
 
     Config = BPRConfig
     config: BPRConfig
@@ -72,15 +72,16 @@ class BPR(ItemNeighbours, VectorModel, SolvedModel):
         embedding_dim=Whole(16, 256, log=True), learning_rate=Real(0.01, 0.3, log=True), l2=Real(1e-3, 0.1, log=True),
         n_candidates=Whole(1, 32, log=True), alpha=Real(0.0, 1.0),
     )  # fmt: skip
-    fitted = ("user_factors", "item_table", "draw_weight")
+    fitted = ("user_factors", "item_table", "draw_weight", "seen")
 
     user_factors: Float  # [n_users, D]
     item_table: Float  # [n_items, D + 1], the bias last
     draw_weight: Float  # [n_items] of negatives
+    seen: CSR  # what training has seen of each user; no values
 
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
         taken, dim = data.interactions, self.config.embedding_dim
-        self.draw_weight = self._draw_weights(taken)
+        self.draw_weight, self.seen = self._draw_weights(taken), seen_in(data)
         grid = pair_grid(taken, dim, seed_of(seed, "shuffle"))
         users, items = self._start(taken, seed)
         for epoch in track(range(1, self.config.epochs + 1), f"training {self.label}"):
@@ -95,7 +96,10 @@ class BPR(ItemNeighbours, VectorModel, SolvedModel):
         self._keep(users, items)
 
     def query_vectors(self, queries: Queries) -> Float:
-        vectors = trained_or_folded(queries, self.user_factors, self._fold_in)
+        vectors, known = np.zeros((len(queries), self.user_factors.shape[1]), np.float32), queries.known_user
+        vectors[known] = self.user_factors[queries.user_idx[known]]
+        news = news_matrix(queries, self.seen)
+        vectors = self._moved(vectors, news) if news.nnz else vectors
         return np.concatenate([vectors, np.ones((len(queries), 1), np.float32)], axis=1)
 
     def item_vectors(self) -> Float:
@@ -122,9 +126,12 @@ class BPR(ItemNeighbours, VectorModel, SolvedModel):
         self.user_factors = users[:, :dim].copy()
         self.item_table = np.ascontiguousarray(items[:, [*range(dim), bias]])  # rows together again
 
-    def _fold_in(self, histories: CSR) -> Float:
-        return bpr_fold_in(histories, self.item_table, self.config.embedding_dim, **self._steps(),
-                           n_passes=self.config.fold_in_passes, weights=self.draw_weight if self.config.alpha else None)  # fmt: skip
+    def _moved(self, vectors: Float, news: CSR) -> Float:
+        """The vectors of visitors after a few steps on what is new of each."""
+        return bpr_fold_in(
+            news, self.item_table, self.config.embedding_dim, **self._steps(), n_passes=self.config.fold_in_passes,
+            weights=self.draw_weight if self.config.alpha else None, start=vectors,
+        )  # fmt: skip
 
     def _steps(self, epoch: int = 1) -> dict[str, Any]:
         left = 1 - (epoch - 1) / self.config.epochs if self.config.schedule == "linear" else 1.0
