@@ -23,7 +23,7 @@ SRC = ROOT / "src" / "rankine"
 TESTS = ROOT / "tests"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "config", "random", "progress", "arrays"),
+    ("errors", "config", "random", "progress", "memory", "arrays"),
     ("data", "kernels", "nn"),
     ("features",),
     ("models",),

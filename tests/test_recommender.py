@@ -10,6 +10,7 @@ import pytest
 
 from rankine import __version__
 from rankine.data.dataset import Dataset
+from rankine.data.split import SplitConfig, make_folds
 from rankine.errors import ConfigError, DataError, ModelError, RequestError
 from rankine.features.encode import Encoder
 from rankine.recommender import FORMAT, Ranked, Recommender, can_rank_similar, fit, fit_arrays, new_model
@@ -79,6 +80,12 @@ def test_an_updated_recommender_can_be_saved_and_updated_again(tmp_path: Path) -
     last = LATER.with_columns(pl.lit("c").alias("item_id"), pl.col("timestamp") + 10)
     twice = Recommender.load(tmp_path / "once").update(between, last)
     assert scores_of(twice, "new")["c"] > scores_of(once, "new")["c"]
+
+
+def test_a_part_of_a_split_can_be_updated_with_the_next() -> None:
+    fold = make_folds(shop(times=3), SplitConfig(by="random", test=0.2), seed=4)[0]
+    new = fit("als", fold.train, {"embedding_dim": 2, "epochs": 2}).update(fold.train, fold.test)
+    assert new.encoder.fitted_on == fold.train.extended(fold.test).fingerprint()
 
 
 def test_an_update_is_refused_where_it_would_be_wrong() -> None:

@@ -65,8 +65,8 @@ class System:
         if name == OURS:
             settings["OPENBLAS_NUM_THREADS"] = str(threads)
         self._name, self._process = name, subprocess.Popen(
-            [str(python), str(WORKER), name, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore", **settings},
+            [str(python.absolute()), str(WORKER), name, str(place.absolute())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=place, env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore", **settings},
         )  # fmt: skip
         self.start_s = float(self._reply()["start_s"])
 

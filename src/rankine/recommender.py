@@ -167,8 +167,8 @@ class Recommender:
     def update(self, before: Dataset, events: pl.DataFrame) -> Recommender:
         """One that knows `events` too (in our column names), users and items among them that are new; this one stays as it is.
 
-        `before` is what this one was fitted to. Only the rows that the events touch are fitted again, so an update costs what
-        they weigh; what everybody shares drifts a little, so fit anew from time to time.
+        `before` is what this one was fitted to. Only the rows that the events touch are solved again; reading all events
+        in costs a little for each. What everybody shares drifts, so fit anew from time to time.
         Raises ModelError where the model can only be fitted anew, DataError for a `before` that holds other events.
         """
         if not isinstance(self.model, Updatable):

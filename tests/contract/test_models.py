@@ -229,6 +229,33 @@ def test_the_same_seed_repeats_to_the_bit(
 
 
 @every_model
+def test_what_a_monitor_asks_on_the_way_leaves_no_trace(
+    name: str, fitted: Callable[[str], Recommender], encoder: Encoder, data: EventArrays
+) -> None:
+    queries = requests(encoder)
+
+    def ask(epoch: int, model: Model, **values: float) -> bool:
+        model.score(queries)
+        return False
+
+    watched = fit_arrays(name, encoder, data, settings_of(name), seed=5, monitor=ask).model
+    assert np.array_equal(watched.score(queries), fitted(name).model.score(queries))
+
+
+@every_model
+def test_events_of_nobody_known_are_refused_or_leave_finite_scores(name: str) -> None:
+    frame = shop().events.with_columns(pl.lit(None, pl.String).alias("user_id"))
+    dataset = Dataset.from_frames(frame)
+    encoder = Encoder.fit(dataset)
+    try:
+        model = fit_arrays(name, encoder, encoder.events(dataset.events), settings_of(name)).model
+    except ModelError as error:
+        assert "nothing to train on" in str(error)
+    else:
+        assert np.isfinite(model.score(requests(encoder))).all()
+
+
+@every_model
 def test_the_state_is_plain_arrays(name: str, fitted: Callable[[str], Recommender]) -> None:
     for key, array in fitted(name).model.state().items():
         assert isinstance(key, str)

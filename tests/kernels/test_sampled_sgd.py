@@ -172,6 +172,7 @@ def test_folding_in_is_the_steps_of_the_visitor_alone(loss: str) -> None:
     )
     found = sampled_fold_in(
         matrix,
+        matrix,
         Table(items[:, :4], items[:, 4]),
         before,
         loss=loss,
@@ -204,3 +205,16 @@ def test_what_was_taken_is_drawn_again() -> None:
     found = sampled_epoch(deal(Pairs.of_matrix(matrix), np.random.default_rng(1)), matrix, users, items, loss="bpr",
                           learning_rate=1e-6, l2=0.0, n_negatives=5, weights=None, rng=np.random.default_rng(1))  # fmt: skip
     assert found < 1e-3
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss != "logistic"])
+def test_what_a_visitor_met_before_is_no_negative_of_what_is_new(loss: str) -> None:
+    rng = np.random.default_rng(3)
+    items = np.zeros((4, 3), np.float32)
+    items[:, :2] = rng.normal(0, 0.5, (4, 2))
+    news = CSR(np.array([0, 1]), np.array([1], np.int32), np.ones(1, np.float32), 4)
+    met = CSR(np.array([0, 3]), np.array([0, 1, 2], np.int32), np.ones(3, np.float32), 4)
+    steps = {"loss": loss, "learning_rate": 0.1, "l2": 0.0, "n_negatives": 1, "n_passes": 1}
+    found = sampled_fold_in(news, met, Table(items[:, :2], items[:, 2]), np.zeros((1, 3), np.float32), **steps)  # type: ignore[arg-type]
+    slope = found[0, 0] / (items[1, 0] - items[3, 0])  # the only item left to draw is the last
+    np.testing.assert_allclose(found[0, :2], slope * (items[1, :2] - items[3, :2]), rtol=1e-4)

@@ -93,8 +93,15 @@ class Dataset:
         return replace(self, events=events)
 
     def extended(self, events: pl.DataFrame) -> Dataset:
-        """The same with the events of another dataset behind those of their time; only columns known here are kept."""
-        more = events.select(name for name in events.columns if name in self.events.columns)
+        """The same with the events of another dataset behind those of their time; only columns known here are kept.
+
+        Raises DataError for a column that does not fit.
+        """
+        schema = self.events.schema
+        try:
+            more = events.select(pl.col(name).cast(schema[name]) for name in events.columns if name in schema)
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"a column of the new events does not fit: {str(error).splitlines()[0]}") from None
         both = pl.concat([self.events, more], how="diagonal")
         return self.with_events(both.sort("timestamp", maintain_order=True) if self.has_time else both)
 

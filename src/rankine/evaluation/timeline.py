@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from rankine.arrays import Array, Int, Ragged
-from rankine.features.encode import Encoder, codes, with_clock
+from rankine.features.encode import Encoder, codes
 from rankine.features.events import repeats_previous
 from rankine.features.queries import Queries
 
@@ -48,7 +48,7 @@ def timeline(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, by_user
         frame = frame.with_row_index("row")
     timed = "timestamp" in frame.columns
     order = pl.col("row").cast(pl.Float64).alias("timestamp")
-    frame = with_clock(frame) if timed else frame.with_columns(order)
+    frame = frame if timed else frame.with_columns(order)
     if "session_id" not in frame.columns or by_user:
         frame = frame.with_columns(pl.col("user_id").alias("session_id"))
     if by_user:
@@ -78,7 +78,7 @@ def timeline(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, by_user
         session_start=np.maximum(_run_start(session), visitor_start),
         user_name=frame["user_id"].fill_null("").to_numpy(),
         session_name=frame["session_id"].to_numpy(),
-        context={name: vocab.index(frame[name]) for name, vocab in encoder.context.items() if name in frame.columns},
+        context=encoder.context_rows(frame if timed else frame.drop("timestamp")),
     )
 
 

@@ -63,7 +63,7 @@ class Encoder:
 
     def events(self, frame: pl.DataFrame) -> EventArrays:
         """The events about known items that are not merely hiding one, as arrays."""
-        frame = with_clock(self.informative(frame))
+        frame = self.informative(frame)
         optional = {name: frame[name].to_numpy() for name in ("value", "timestamp") if name in frame.columns}
         value = optional.get("value")
         return EventArrays(
@@ -75,10 +75,23 @@ class Encoder:
             value=None if value is None else value.astype(np.float32),
             timestamp=optional.get("timestamp"),
             session_idx=session_codes(frame["session_id"]) if "session_id" in frame.columns else None,
-            context={name: vocab.index(frame[name]) for name, vocab in self.context.items() if name in frame.columns},
+            context=self.context_rows(frame),
             context_sizes={name: len(vocab) for name, vocab in self.context.items()},
             collapse_repeats=self.collapse_repeats,
         )
+
+    def context_rows(self, frame: pl.DataFrame) -> dict[str, Int]:
+        """The rows of each context column, int32 [E]; the clock is read off `timestamp` where the table has no such column."""
+        given = {name: vocab.index(frame[name]) for name, vocab in self.context.items() if name in frame.columns}
+        if "timestamp" not in frame.columns:
+            return given
+        return {name: given[name] if name in given else self._clock_rows(name, frame["timestamp"]) for name in self.context
+                if name in given or name in CLOCK}  # fmt: skip
+
+    def _clock_rows(self, name: str, timestamp: pl.Series) -> Int:
+        """The rows of the hours or weekdays of a column, without writing them out as text."""
+        places = self.context[name].index([*CLOCK[name], None])
+        return places[clock_numbers(name, timestamp)]
 
     def informative(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The events about known items with a weight other than zero, and that weight as `_weight` (Float32)."""
@@ -170,13 +183,11 @@ class Encoder:
         )
 
 
-def with_clock(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with the context read off `timestamp` added, where it is not there yet."""
-    if "timestamp" not in frame.columns:
-        return frame
-    time = pl.from_epoch((pl.col("timestamp") * 1000).cast(pl.Int64, strict=False), time_unit="ms")
-    clock = {"hour": time.dt.hour(), "weekday": time.dt.weekday()}
-    return frame.with_columns([e.cast(pl.String).alias(name) for name, e in clock.items() if name not in frame.columns])
+def clock_numbers(name: str, timestamp: pl.Series) -> Array:
+    """The place in CLOCK[name] of each time (Unix seconds), the one behind the last where it is not known; int64 [E]."""
+    time = pl.select(pl.from_epoch((timestamp * 1000).cast(pl.Int64, strict=False), time_unit="ms").alias("t"))["t"]
+    number = time.dt.hour() if name == "hour" else time.dt.weekday() - 1
+    return number.cast(pl.Int64).fill_null(len(CLOCK[name])).to_numpy()
 
 
 def clock_of(timestamp: float) -> dict[str, str]:

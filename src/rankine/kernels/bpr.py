@@ -61,16 +61,21 @@ def bpr_epoch(
 def bpr_fold_in(
     histories: CSR, items: Float, dim: int, *,
     learning_rate: float, l2: float, n_passes: int, bounded: bool = False, n_candidates: int = 1,
-    weights: Float | None = None, start: Float | None = None,
+    weights: Float | None = None, start: Float | None = None, met: CSR | None = None,
 ) -> Float:  # fmt: skip
     """Vectors float32 [n_rows, dim] after steps on histories that training has not seen: on the user alone, items fixed.
 
     `items` is [n_items, dim + 1], the bias last. Negatives come from all items, by `weights` [n_items] if given.
     A row depends on its own history only: from its row of `start` [n_rows, dim], zeros if not given, and by the same draws.
+    Items that `met` [n_rows, n_items] has, the histories if not given, are never drawn.
     """
+    met = histories if met is None else met
     out = np.zeros((histories.n_rows, dim), np.float32) if start is None else np.array(start, np.float32, order="C")
-    over_rows(_fold_in, histories.n_rows, histories.indptr, histories.indices, histories.n_columns, cumulated(weights), items,
-              np.float32(learning_rate), np.float32(l2), bounded, n_candidates, n_passes, out, work=histories.indptr)  # fmt: skip
+    over_rows(
+        _fold_in, histories.n_rows, histories.indptr, histories.indices, met.indptr, met.indices, histories.n_columns,
+        cumulated(weights), items, np.float32(learning_rate), np.float32(l2), bounded, n_candidates, n_passes, out,
+        work=histories.indptr,
+    )  # fmt: skip
     return out
 
 
@@ -164,15 +169,16 @@ def _free(counter: np.uint64, is_taken: Array, cumulative: Array) -> tuple[int, 
 
 @summing_kernel
 def _fold_in(
-    start: int, stop: int, indptr: Offsets, taken: Int, n_items: int, cumulative: Array, items: Float, rate: np.float32,
-    l2: np.float32, bounded: bool, n_candidates: int, n_passes: int, out: Float,
+    start: int, stop: int, indptr: Offsets, taken: Int, met_ptr: Offsets, met: Int, n_items: int, cumulative: Array,
+    items: Float, rate: np.float32, l2: np.float32, bounded: bool, n_candidates: int, n_passes: int, out: Float,
 ) -> None:  # fmt: skip
     dim, stay, is_taken = out.shape[1], ONE - rate * l2, np.zeros(n_items, np.bool_)
     d, negative = np.zeros(GROUP, np.float32), np.zeros(GROUP, np.int64)
     for row in range(start, stop):
         x, mine, counter = out[row], taken[indptr[row] : indptr[row + 1]], NONE
-        is_taken[mine] = True
-        n_steps = n_passes * len(mine) if len(mine) < n_items else 0
+        barred = met[met_ptr[row] : met_ptr[row + 1]]
+        is_taken[barred] = True
+        n_steps = n_passes * len(mine) if len(barred) < n_items else 0
         for first in range(0, n_steps, GROUP):
             n = min(n_steps - first, GROUP)
             for k in range(n):
@@ -188,4 +194,4 @@ def _fold_in(
                 i, j = mine[(first + k) % len(mine)], negative[k]
                 for c in range(dim if j >= 0 else 0):
                     x[c] = stay * x[c] + d[k] * (items[i, c] - items[j, c])
-        is_taken[mine] = False
+        is_taken[barred] = False

@@ -52,17 +52,17 @@ def sampled_epoch(
 
 
 def sampled_fold_in(
-    histories: CSR, items: Table, start: Float, *,
+    histories: CSR, met: CSR, items: Table, start: Float, *,
     loss: str, learning_rate: float, l2: float, n_negatives: int, n_passes: int,
 ) -> Float:  # fmt: skip
     """Factors and bias float32 [n_rows, dim + 1] of visitors: passes over what each has taken, as in training, items fixed.
 
     `start` [n_rows, dim + 1] is where each visitor begins. Negatives are drawn evenly, the same for everybody: a row depends on
-    its own history only.
+    its own history only. Where training draws what was taken anew, items that `met` [n_rows, n_items] has are.
     """
     out = np.array(start, np.float32)
-    over_rows(_fold_in, histories.n_rows, histories.indptr, histories.indices, items.flat, items.stride, LOSSES.index(loss),
-              n_negatives, n_passes, np.float32(learning_rate), np.float32(l2), out, work=histories.indptr)  # fmt: skip
+    over_rows(_fold_in, histories.n_rows, histories.indptr, histories.indices, met.indptr, met.indices, items.flat, items.stride,
+              LOSSES.index(loss), n_negatives, n_passes, np.float32(learning_rate), np.float32(l2), out, work=histories.indptr)  # fmt: skip
     return out
 
 
@@ -255,8 +255,8 @@ def _cells(
 
 @summing_kernel
 def _fold_in(
-    start: int, stop: int, indptr: Offsets, indices: Int, q: Float, stride: int, loss: int, m: int, n_passes: int,
-    rate: np.float32, l2: np.float32, out: Float,
+    start: int, stop: int, indptr: Offsets, indices: Int, met_ptr: Offsets, met: Int, q: Float, stride: int, loss: int, m: int,
+    n_passes: int, rate: np.float32, l2: np.float32, out: Float,
 ) -> None:  # fmt: skip
     dim, width, n_items = out.shape[1] - 1, stride - LINE, len(q) // stride
     stay = ONE - rate * l2 * np.float32(m + 1 if loss == LOGISTIC else 1)
@@ -275,7 +275,7 @@ def _fold_in(
                 while left > 0:
                     counter += STEP
                     item = below(mixed(counter), n_items)
-                    left = left - 1 if left > 1 and holds(indices, first, last, item) else 0
+                    left = left - 1 if left > 1 and holds(met, met_ptr[row], met_ptr[row + 1], item) else 0
                 rows[j] = int(item) * stride
             _scores(q, rows, x, 0, width, x[width], steps)
             if loss == WARP:

@@ -95,6 +95,11 @@ class Model(ABC):
         return None
 
     @property
+    def scheduled(self) -> bool:
+        """Whether an epoch depends on how many there are: then a shorter training is another one, not the start of a longer."""
+        return False
+
+    @property
     @abstractmethod
     def source(self) -> Source:
         """How much of the visitor its answers rest on."""

@@ -213,12 +213,13 @@ def check_fold(fold: Fold, before: Dataset, encoder: Encoder, cases: Cases) -> l
 def fit_and_evaluate(fitted: Fitted, recipe: Recipe, part: Prepared, source: Source) -> None:
     """Fit one model of the recipe on everything before the test events, ask it every case, and keep what came out.
 
-    A model with epochs takes as many as were best on the validation events of this very fold.
+    A model with epochs takes as many as were best on the validation events of this very fold, unless they follow a schedule.
     """
     name, settings = model_name(fitted.key), dict(recipe.models[fitted.key])
     if MODELS[name].iterative and len(part.fold.valid):
         curve = learning_curve(name, settings, recipe, part.fold, source)
-        settings["epochs"] = curve["best"]
+        if not new_model(name, settings).scheduled:
+            settings["epochs"] = curve["best"]
         fitted.curve = fitted.curve or curve
     fitted.settings = settings
     warm_up(name, part.data, settings)

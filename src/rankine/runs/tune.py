@@ -84,7 +84,7 @@ class Candidate:
         )
 
     def _value(self, trial: Trial, bench: Bench) -> tuple[float, int | None]:
-        """What the settings reach, and for a model with a curve the epoch where it was best."""
+        """What the settings reach, and for a model with a curve the epoch where it was best, unless epochs follow a schedule."""
         curve: dict[int, float] = {}
 
         def watch(epoch: int, model: Model, **_: float) -> bool:
@@ -95,6 +95,8 @@ class Candidate:
         fitted = fit_arrays(self.key, bench.encoder, bench.data, settings, seed=bench.seed, monitor=watch)
         if not curve:
             return bench.value(self.key, fitted.model), None
+        if fitted.model.scheduled:
+            return curve[max(curve)], None
         best = (max if higher_is_better(bench.metric) else min)(curve, key=curve.__getitem__)
         return curve[best], best
 

@@ -25,17 +25,18 @@ def fit(network: Network, data: EventArrays, *, seed: int = 0, monitor: Monitor 
     shuffle = stream(seed, "shuffle")
     for epoch in track(range(1, network.config.epochs + 1), f"training {network.label}"):
         network.train()
-        losses = []
+        losses, n_examples = [], 0
         for batch in network.batches(data, shuffle):
             optimizer.zero_grad()
             loss = network.loss(_tensors(batch))
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             losses.append(loss.detach())
+            n_examples += len(next(iter(batch.values())))
         network.eval()
         if not losses:
             raise ModelError(f"{network.label} got nothing to train on: no event of a known user has what it needs")
-        mean = float(torch.stack(losses).sum()) / max(len(data), 1)
+        mean = float(torch.stack(losses).sum()) / n_examples
         if not math.isfinite(mean):
             raise ModelError(f"{network.label} diverged in epoch {epoch}: lower `learning_rate`")
         if monitor(epoch, network.learned(), loss=mean):

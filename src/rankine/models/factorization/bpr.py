@@ -24,7 +24,7 @@ from rankine.features.queries import Queries
 from rankine.kernels.bpr import bpr_epoch, bpr_fold_in, padded_items, padded_users
 from rankine.kernels.bpr_deal import pair_grid
 from rankine.models.base import ItemNeighbours, Monitor, SolvedModel, Source, VectorModel, no_monitor
-from rankine.models.factorization.histories import alike, news_matrix, seen_in, someone_known
+from rankine.models.factorization.histories import alike, check_pairs, met_matrix, news_matrix, seen_in, someone_known
 from rankine.models.tuning import Real, Whole, ranges
 from rankine.progress import track
 from rankine.random import seed_of, stream
@@ -81,6 +81,7 @@ class BPR(ItemNeighbours, VectorModel, SolvedModel):
 
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
         taken, dim = data.interactions, self.config.embedding_dim
+        check_pairs(taken, self.label)
         self.draw_weight, self.seen = self._draw_weights(taken), seen_in(data)
         grid = pair_grid(taken, dim, seed_of(seed, "shuffle"))
         users, items = self._start(taken, seed)
@@ -95,11 +96,16 @@ class BPR(ItemNeighbours, VectorModel, SolvedModel):
                     break
         self._keep(users, items)
 
+    @property
+    def scheduled(self) -> bool:
+        """Whether the steps get smaller towards the last epoch."""
+        return self.config.schedule == "linear"
+
     def query_vectors(self, queries: Queries) -> Float:
         vectors, known = np.zeros((len(queries), self.user_factors.shape[1]), np.float32), queries.known_user
         vectors[known] = self.user_factors[queries.user_idx[known]]
         news = news_matrix(queries, self.seen)
-        vectors = self._moved(vectors, news) if news.nnz else vectors
+        vectors = self._moved(vectors, news, met_matrix(queries, self.seen)) if news.nnz else vectors
         return np.concatenate([vectors, np.ones((len(queries), 1), np.float32)], axis=1)
 
     def item_vectors(self) -> Float:
@@ -126,11 +132,11 @@ class BPR(ItemNeighbours, VectorModel, SolvedModel):
         self.user_factors = users[:, :dim].copy()
         self.item_table = np.ascontiguousarray(items[:, [*range(dim), bias]])  # rows together again
 
-    def _moved(self, vectors: Float, news: CSR) -> Float:
-        """The vectors of visitors after a few steps on what is new of each."""
+    def _moved(self, vectors: Float, news: CSR, met: CSR) -> Float:
+        """The vectors of visitors after a few steps on what is new of each, where no negative is an item they `met`."""
         return bpr_fold_in(
             news, self.item_table, self.config.embedding_dim, **self._steps(), n_passes=self.config.fold_in_passes,
-            weights=self.draw_weight if self.config.alpha else None, start=vectors,
+            weights=self.draw_weight if self.config.alpha else None, start=vectors, met=met,
         )  # fmt: skip
 
     def _steps(self, epoch: int = 1) -> dict[str, Any]:

@@ -6,22 +6,31 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rankine.arrays import CSR, Array, Float, Int
+from rankine.arrays import CSR, Array, Float, Int, Ragged
+from rankine.errors import ModelError
 from rankine.features.events import EventArrays, positive
 from rankine.features.queries import Queries
 from rankine.kernels.pairs import held
 from rankine.kernels.sparse import to_csr
 
 
+def check_pairs(taken: CSR, label: str) -> None:
+    """Raise ModelError where no known user took anything: there is nothing to learn from."""
+    if not taken.nnz:
+        raise ModelError(f"{label} got nothing to train on: no event of a known user speaks for an item")
+
+
 def trained_or_folded(queries: Queries, trained: Float, fold_in: Callable[[CSR], Float]) -> Float:
     """One vector per request, float32 [B, D]: the trained one of a known user, else the history folded in, else zeros.
+
+    A user whose trained vector is zero has nothing that training could use, and counts as a stranger.
 
     `trained` is [n_users, D]; `fold_in` makes [R, D] of the histories of R visitors.
     """
     vectors = np.zeros((len(queries), trained.shape[1]), np.float32)
     known = queries.known_user
     vectors[known] = trained[queries.user_idx[known]]
-    fresh = np.flatnonzero(~known & (queries.history.lengths > 0))
+    fresh = np.flatnonzero(~vectors.any(1) & (queries.history.lengths > 0))
     if len(fresh):
         vectors[fresh] = fold_in(history_matrix(queries.take(fresh)))
     return vectors
@@ -47,6 +56,16 @@ def news_matrix(queries: Queries, seen: CSR) -> CSR:
     row, item = queries.history.row_of_value(), queries.history.values
     new = ~held(seen, queries.user_idx[row], item)
     return positive(to_csr(row[new], item[new], queries.history_weight[new], len(queries), queries.n_items))
+
+
+def met_matrix(queries: Queries, seen: CSR) -> CSR:
+    """Requests by what the visitor took, in the history or in training: what must not be drawn as a negative."""
+    liked = queries.history_weight > 0
+    known = np.flatnonzero(queries.known_user)
+    old = Ragged(seen.indices, seen.indptr).take(queries.user_idx[known])
+    row = np.concatenate([queries.history.row_of_value()[liked], known[old.row_of_value()]])
+    item = np.concatenate([queries.history.values[liked], old.values])
+    return to_csr(row, item, None, len(queries), queries.n_items)
 
 
 def someone_known(queries: Queries) -> Array:

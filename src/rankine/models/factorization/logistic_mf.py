@@ -19,7 +19,7 @@ from rankine.features.queries import Queries
 from rankine.kernels.logistic import ascend_rows, padded_rows
 from rankine.kernels.sparse import transpose
 from rankine.models.base import ItemNeighbours, Monitor, SolvedModel, Source, VectorModel, no_monitor
-from rankine.models.factorization.histories import alike, someone_known, trained_or_folded
+from rankine.models.factorization.histories import alike, check_pairs, news_matrix, seen_in, someone_known
 from rankine.models.tuning import Real, Whole, ranges
 from rankine.progress import track
 from rankine.random import seed_of, stream
@@ -65,14 +65,16 @@ class LogisticMF(ItemNeighbours, VectorModel, SolvedModel):
         embedding_dim=Whole(8, 128, log=True), learning_rate=Real(0.03, 2.0, log=True), l2=Real(0.01, 10.0, log=True),
         confidence=Real(0.0, 50.0), n_negatives=Whole(3, 100, log=True),
     )  # fmt: skip
-    fitted = ("user_factors", "item_factors")
+    fitted = ("user_factors", "item_factors", "seen")
 
     user_factors: Float  # [n_users, D + 2]: factors, bias, 1
     item_factors: Float  # [n_items, D + 2]: factors, 1, bias
+    seen: CSR  # what training has seen of each user; no values
     _prepared: tuple[Float, Float] | None = None
 
     def solve(self, data: EventArrays, *, seed: int = 0, monitor: Monitor = no_monitor) -> None:
-        users = self._weighted(data.interactions)
+        check_pairs(data.interactions, self.label)
+        users, self.seen = self._weighted(data.interactions), seen_in(data)
         items, dim, rng = transpose(users), self.config.embedding_dim, stream(seed, "init")
         self.user_factors = self._start(users, dim + 1, rng)
         self.item_factors = self._start(items, dim, rng)
@@ -81,6 +83,7 @@ class LogisticMF(ItemNeighbours, VectorModel, SolvedModel):
             seeds = [seed_of(seed, "negatives", side, epoch) for side in ("users", "items")]
             loss = self._step(users, padded_rows(self.item_factors), self.user_factors, user_squares, dim + 1, seeds[0])
             self._step(items, padded_rows(self.user_factors), self.item_factors, item_squares, dim, seeds[1])
+            self._prepared = None  # the items changed in place
             if not np.isfinite(loss):
                 raise ModelError(f"{self.label} diverged in epoch {epoch}: lower `learning_rate`")
             if monitor is not no_monitor and monitor(epoch, self, loss=loss):
@@ -100,9 +103,10 @@ class LogisticMF(ItemNeighbours, VectorModel, SolvedModel):
                            n_negatives=self.config.n_negatives, held=held, seed=seed, same_draws=same_draws)  # fmt: skip
 
     def query_vectors(self, queries: Queries) -> Float:
-        vectors = trained_or_folded(queries, self.user_factors, self._fold_in)
-        vectors[:, -1] = 1
-        return vectors
+        known, vectors = queries.known_user, np.zeros((len(queries), self.item_factors.shape[1]), np.float32)
+        vectors[known], vectors[:, -1] = self.user_factors[queries.user_idx[known]], 1
+        news = news_matrix(queries, self.seen)
+        return self._moved(vectors, news) if news.nnz else vectors
 
     def item_vectors(self) -> Float:
         return self.item_factors
@@ -118,11 +122,9 @@ class LogisticMF(ItemNeighbours, VectorModel, SolvedModel):
         logit = np.einsum("bd,bd->b", self.user_factors[user_idx], self.item_factors[item_idx])
         return np.asarray(0.5 * (1 + np.tanh(0.5 * logit)), np.float32)
 
-    def _fold_in(self, histories: CSR) -> Float:
-        weighted = self._weighted(histories)
-        vectors = np.zeros((histories.n_rows, self.item_factors.shape[1]), np.float32)
-        vectors[:, -1] = 1
-        squares = np.zeros_like(vectors)
+    def _moved(self, vectors: Float, news: CSR) -> Float:
+        """The vectors of visitors after a few steps on what is new of each, items held fixed."""
+        weighted, squares = self._weighted(news), np.zeros_like(vectors)
         items = self._fixed_items()
         for step in range(self.config.fold_in_steps):
             self._step(weighted, items, vectors, squares, vectors.shape[1] - 1, step, same_draws=True)

@@ -24,7 +24,7 @@ from rankine.arrays import CSR, Array, Float, Int
 from rankine.errors import ConfigError, ModelError
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
-from rankine.kernels.als import fold_in
+from rankine.kernels.als import FixedSide, fold_in
 from rankine.kernels.pairs import Pairs, Table, deal
 from rankine.kernels.rating_sgd import sgd_epoch
 from rankine.kernels.sampled_sgd import sampled_epoch, sampled_fold_in
@@ -38,7 +38,14 @@ from rankine.models.base import (
     VectorModel,
     no_monitor,
 )
-from rankine.models.factorization.histories import alike, history_matrix, news_matrix, seen_in, someone_known
+from rankine.models.factorization.histories import (
+    alike,
+    history_matrix,
+    met_matrix,
+    news_matrix,
+    seen_in,
+    someone_known,
+)
 from rankine.models.tuning import Real, Whole, ranges
 from rankine.nn.samplers import ItemSampler
 from rankine.progress import track
@@ -105,7 +112,7 @@ class MFConfig:
 
 
 class MF(ItemNeighbours, VectorModel, RatingModel, SolvedModel):
-    """Rows without a training pair stay zero, so unknown users and items get mu and what is known.
+    """Users without a training pair stay zero, and so do items where no negatives are drawn; who is unknown gets mu and what is known.
 
     A known user has the trained vector, moved on by a few steps where the history has items that training has not seen of them
     (`all_pairs`: every visitor has the vector that is exact for the history).
@@ -130,6 +137,7 @@ class MF(ItemNeighbours, VectorModel, RatingModel, SolvedModel):
     log_excess: Float  # [n_items + 1], log of how much more often an item is drawn than the mean item
     seen: CSR  # what training has seen of each user, where a history may move the vector; no values
     _prepared: tuple[Float, Table] | None = None
+    _solid: tuple[Float, FixedSide] | None = None
 
     @property
     def needs(self) -> Needs:
@@ -224,7 +232,7 @@ class MF(ItemNeighbours, VectorModel, RatingModel, SolvedModel):
             vectors[acted, :-2] = self._solved(history_matrix(queries))[acted]
             return vectors
         news = news_matrix(queries, self.seen)
-        return self._moved(vectors, news) if news.nnz else vectors
+        return self._moved(vectors, news, met_matrix(queries, self.seen)) if news.nnz else vectors
 
     def item_vectors(self) -> Float:
         return self.item_factors[:-1]
@@ -235,11 +243,11 @@ class MF(ItemNeighbours, VectorModel, RatingModel, SolvedModel):
     def similar(self, item_idx: int) -> tuple[Int, Float]:
         return alike(self.item_factors[:-1, :-2], item_idx)
 
-    def _moved(self, vectors: Float, news: CSR) -> Float:
+    def _moved(self, vectors: Float, news: CSR, met: CSR) -> Float:
         """The vectors of visitors after a few steps on what is new of each, items held fixed."""
         start = np.concatenate([vectors[:, :-2], vectors[:, -1:]], axis=1)
         moved = sampled_fold_in(
-            news, self._item_table(), start, loss=self.config.loss, learning_rate=self.config.fold_in_rate,
+            news, met, self._item_table(), start, loss=self.config.loss, learning_rate=self.config.fold_in_rate,
             l2=self.config.l2, n_negatives=self.config.n_negatives, n_passes=self.config.fold_in_passes,
         )  # fmt: skip
         vectors[:, :-2], vectors[:, -1] = moved[:, :-1], moved[:, -1]
@@ -253,10 +261,13 @@ class MF(ItemNeighbours, VectorModel, RatingModel, SolvedModel):
 
     def _solved(self, taken: CSR) -> Float:
         """The factors that are exact for what visitors took."""
-        a0, items = self.config.unobserved_weight, np.ascontiguousarray(self.item_factors[:-1, :-2])
+        a0 = self.config.unobserved_weight
+        if self._solid is None or self._solid[0] is not self.item_factors:
+            items = np.ascontiguousarray(self.item_factors[:-1, :-2])
+            self._solid = self.item_factors, FixedSide.of(items, a0)
         binary = CSR(taken.indptr, taken.indices, np.ones(taken.nnz, np.float32), taken.n_columns)
         penalty = self.config.l2 * (np.diff(binary.indptr) + a0 * binary.n_columns)
-        return fold_in(binary, items, alpha0=a0, regularization=penalty)
+        return fold_in(binary, self._solid[1], alpha0=a0, regularization=penalty)
 
     def _keep_rates(self, pairs: Pairs) -> None:
         """Keep how often negatives come, to turn logits into probabilities."""

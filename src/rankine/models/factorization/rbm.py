@@ -83,6 +83,7 @@ class RBM(RatingModel, SolvedModel):
     source = Source.HISTORY
     iterative = True
     needs = Needs(values=True)
+    scheduled = True  # the learning rate falls, and Gibbs steps grow in number
     fitted = ("values", "pairs", "weights", "visible_bias", "hidden_bias", "pair_weights")
     tuning = ranges(
         hidden_dim=Whole(20, 500, log=True), learning_rate=Real(3e-3, 0.1, log=True), weight_decay=Real(1e-3, 0.1, log=True),

@@ -19,8 +19,8 @@ from rankine.features.queries import Queries
 from rankine.kernels.gram import sum_dense_rows
 from rankine.kernels.ridge import ridge_bytes, ridge_weights
 from rankine.kernels.sparse import sum_rows
+from rankine.memory import available_bytes
 from rankine.models.base import ItemNeighbours, Monitor, SolvedModel, Source, no_monitor
-from rankine.models.linear.memory import available_bytes
 from rankine.models.tuning import Real, ranges
 
 DENSE_ITEMS = 10_000  # 400 MB
@@ -69,7 +69,7 @@ class EASE(ItemNeighbours, SolvedModel):
         if need > left:
             raise ModelError(
                 f"EASE of {data.n_items:,} items and {data.baskets.n_rows:,} visitors needs {need / GB:.1f} GB of memory and"
-                f" {left / GB:.1f} GB are free: set a lower `neighbours` or take `slim`, which needs little"
+                f" {left / GB:.1f} GB are free: set a lower `neighbours` or take a model with sparse weights"
             )
         try:
             self.weights = ridge_weights(data.baskets, self.config.l2, keep=keep)

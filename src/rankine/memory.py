@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 SYSTEM = Path("/proc/meminfo")
+UNKNOWN = 1 << 62
 GROUP = Path("/sys/fs/cgroup")  # of the container, where there is one
 
 
@@ -18,8 +19,11 @@ def _of_machine() -> int:
     try:
         rows = dict(line.split(":", 1) for line in SYSTEM.read_text("utf-8").splitlines())
         return int(rows["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):  # not Linux: all there is
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, KeyError, ValueError):  # not Linux: all there is, as far as the system tells
+        try:
+            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        except (AttributeError, OSError, ValueError):
+            return UNKNOWN
 
 
 def _of_container() -> int:
@@ -28,4 +32,4 @@ def _of_container() -> int:
         rows = dict(line.split() for line in (GROUP / "memory.stat").read_text("utf-8").splitlines())
         return limit - used + int(rows["inactive_file"])  # file pages give way
     except (OSError, KeyError, ValueError):  # no limit
-        return 1 << 62
+        return UNKNOWN

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rankine.models.linear import memory
+from rankine import memory
 
 
 def test_the_nearer_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
