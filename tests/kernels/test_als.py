@@ -244,3 +244,22 @@ def test_a_fixed_side_is_kept_for_many_calls_and_holds_no_copy_of_aligned_vector
     np.testing.assert_allclose(once[:, :DIM], fold_in(csr, y, alpha0=ALPHA0, regularization=penalty), rtol=1e-5)
     with pytest.raises(ValueError, match="`alpha0` must be that of the fixed side"):
         fold_in(csr, side, alpha0=0.5, regularization=penalty)
+
+
+def test_weights_of_another_type_are_read_as_what_they_are() -> None:
+    rng = np.random.default_rng(5)
+    indptr, indices = np.array([0, 3, 5]), np.array([0, 2, 3, 1, 2])
+    data, fixed = rng.random(5), rng.normal(size=(4, 3)).astype(np.float32)
+    found = []
+    for kinds in ((np.int32, np.float32), (np.int64, np.float64)):
+        out = np.zeros((2, 3), np.float32)
+        csr = CSR(indptr, indices.astype(kinds[0]), data.astype(kinds[1]), 4)
+        solve_rows(csr, fixed, out, alpha0=0.1, regularization=0.1, solver="cg", cg_steps=20)
+        found.append(out)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+
+
+def test_numbers_beyond_float32_are_an_error() -> None:
+    csr = CSR(np.array([0, 2]), np.array([0, 1], np.int32), np.full(2, 3e38, np.float32), 2)
+    with pytest.raises(ModelError, match="beyond float32"):
+        solve_rows(csr, np.ones((2, 3), np.float32), np.zeros((1, 3), np.float32), alpha0=0.1, regularization=0.1)

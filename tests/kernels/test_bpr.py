@@ -222,3 +222,12 @@ def test_a_history_folds_in_alike_alone_and_among_others() -> None:
     every = bpr_fold_in(csr, items, 6, **steps)  # type: ignore[arg-type]
     one = CSR(np.array([0, csr.indptr[4] - csr.indptr[3]]), *csr.row(3), csr.n_columns)
     np.testing.assert_allclose(bpr_fold_in(one, items, 6, **steps)[0], every[3], rtol=1e-6)  # type: ignore[arg-type]
+
+
+def test_tables_that_lie_otherwise_are_refused() -> None:
+    matrix = CSR(np.array([0, 1, 2]), np.array([0, 1], np.int32), np.ones(2, np.float32), 2)
+    grid = pair_grid(matrix, 4)
+    users, items = padded_users(2, 4), padded_items(2, 4)
+    for wrong in ((np.asfortranarray(users), items), (users[:, :4].copy(), items), (users, padded_items(3, 4))):
+        with pytest.raises(ValueError, match="`padded_users`"):
+            bpr_epoch(grid, *wrong, learning_rate=0.1, l2=0.0)

@@ -1,10 +1,12 @@
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
 from rankine.arrays import Ragged
-from rankine.kernels.jit import check_indices, flat, over_rows
+from rankine.kernels.jit import check_indices, flat, kernel, over_rows
 from rankine.kernels.ranks import top_k
 
 
@@ -43,3 +45,15 @@ def test_flat_rows_start_at_zero() -> None:
 def test_an_index_outside_is_an_error_that_names_the_range() -> None:
     with pytest.raises(ValueError, match=r"`rows` must lie in 0 \.\. 4; got 0 \.\. 5"):
         check_indices("rows", np.array([0, 5]), 5)
+
+
+def test_kernels_compile_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = numba.njit
+
+    def njit(*, cache: bool = False, **options: Any) -> Any:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return real(**options)
+
+    monkeypatch.setattr(numba, "njit", njit)
+    assert kernel(lambda x: x + 1)(1) == 2

@@ -70,5 +70,5 @@ def test_no_score_is_too_large(size: float) -> None:
 def test_rows_that_are_not_padded_are_an_error() -> None:
     csr, rows = taken(), np.zeros((12, 5), np.float32)
     assert padded_rows(rows + 2).sum() == 120
-    with pytest.raises(ValueError, match=r"`fixed` must be \[n_columns, a multiple of 16\]; got \[12, 5\]"):
+    with pytest.raises(ValueError, match=r"`fixed` must be \[12, a multiple of 16\]; got \[12, 5\]"):
         ascend_rows(csr, rows, rows[:10], rows[:10], learning_rate=0.1, l2=0.1, n_negatives=2, held=-1)

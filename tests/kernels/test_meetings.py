@@ -67,3 +67,7 @@ def test_what_is_dropped_is_not_among_the_best(kind: str, n: int) -> None:
     if kind in ("spread", "all below zero"):
         assert left == min(n, 3000)
     assert set(ids[: keep_best(scores, ids, left, n)].tolist()) == best
+
+
+def test_nothing_is_kept_where_none_is_asked_for() -> None:
+    assert drop_low(np.ones(3, np.float32), np.arange(3, dtype=np.int32), 3, 0) == 0

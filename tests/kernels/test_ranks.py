@@ -119,3 +119,7 @@ def test_wrong_shapes_are_errors() -> None:
         target_ranks(np.zeros((2, 3), np.float32), Ragged.from_rows([[0]]))
     with pytest.raises(ValueError, match="`excluded` must have one row"):
         top_k(np.zeros((2, 3), np.float32), 1, Ragged.empty(1))
+
+
+def test_an_auc_of_scores_that_are_no_numbers_is_none() -> None:
+    assert np.isnan(auc(np.array([0.1, np.nan, np.nan]), np.array([0, 1, 0])))

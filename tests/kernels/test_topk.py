@@ -199,3 +199,18 @@ def test_vectors_of_any_layout_are_taken() -> None:
     wide: Array = rng.standard_normal((6, 300))
     products = Products(wide[:, :4], PackedItems(wide.T[:, :4]))  # type: ignore[arg-type]
     assert products.written().shape == (6, 300)
+
+
+def test_infinite_scores_come_first_and_the_rest_stays_in_order() -> None:
+    vectors = np.linspace(1, 2, 600, dtype=np.float32)[:, None].copy()
+    vectors[[7, 9]] = np.inf
+    items, _ = Products(np.ones((1, 1), np.float32), PackedItems(vectors)).top_k(5, Ragged.empty(1))
+    assert items[0].tolist() == [7, 9, 599, 598, 597]
+
+
+def test_a_target_that_is_no_item_ranks_behind_all() -> None:
+    scores = np.array([[0.1, 0.2, 0.3]], np.float32)
+    written = Products(np.ones((1, 1), np.float32), PackedItems(scores.T.copy()))
+    for target in (-1, 3):
+        ranks = [target_ranks(s, Ragged.from_rows([[target]])).tolist() for s in (scores, written)]
+        assert ranks == [[4], [4]]

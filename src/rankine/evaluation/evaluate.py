@@ -12,7 +12,7 @@ import polars as pl
 from rankine.arrays import Array, Float, Int, Ragged
 from rankine.errors import ConfigError, ScoreError
 from rankine.evaluation.cases import Cases
-from rankine.evaluation.metrics import MetricName, Values, calibration, novelty_of
+from rankine.evaluation.metrics import MetricName, Values, calibration, finite, novelty_of
 from rankine.features.queries import Queries
 from rankine.kernels.ranks import Scores, all_finite, auc, pair_scores, target_ranks, top_k
 from rankine.kernels.topk import Products
@@ -132,7 +132,7 @@ def evaluate_ratings(
 
 def _whole_figure(name: MetricName, predicted: Float, label: Array) -> float:
     """A binary metric that has no value per case."""
-    return float(auc(predicted, label)) if name.base == "auc" else calibration(predicted, label).error
+    return float(auc(finite(predicted), label)) if name.base == "auc" else calibration(predicted, label).error
 
 
 def pool(parts: Sequence[Evaluation]) -> Evaluation:

@@ -66,17 +66,17 @@ def map_(ranks: Ragged, k: int) -> Values:
 
 def squared_error(predicted: Array, truth: Array) -> Values:
     """(prediction - truth)^2, per row."""
-    return np.asarray((_finite(predicted) - truth) ** 2, np.float64)
+    return np.asarray((finite(predicted) - truth) ** 2, np.float64)
 
 
 def absolute_error(predicted: Array, truth: Array) -> Values:
     """|prediction - truth|, per row."""
-    return np.abs(_finite(predicted) - np.asarray(truth, np.float64))
+    return np.abs(finite(predicted) - np.asarray(truth, np.float64))
 
 
 def logloss(probability: Array, label: Array) -> Values:
     """-log of the probability given to the label that came, probabilities clipped at 1e-7; per row."""
-    p = np.clip(_finite(probability), 1e-7, 1 - 1e-7)
+    p = np.clip(finite(probability), 1e-7, 1 - 1e-7)
     return np.asarray(-np.where(np.asarray(label) > 0.5, np.log(p), np.log1p(-p)), np.float64)
 
 
@@ -92,7 +92,7 @@ class Calibration:
 
 def calibration(probability: Array, label: Array, n_bins: int = 10) -> Calibration:
     """How probabilities compare with what came. Source: expected calibration error over equal-count bins."""
-    p, y = _finite(probability), np.asarray(label, np.float64)
+    p, y = finite(probability), np.asarray(label, np.float64)
     bins = [b for b in np.array_split(np.argsort(p, kind="stable"), n_bins) if len(b)]
     predicted, observed = np.array([p[b].mean() for b in bins]), np.array([y[b].mean() for b in bins])
     count = np.array([len(b) for b in bins])
@@ -168,7 +168,8 @@ def _per_case(ranks: Ragged, gains: Values) -> Values:
     return np.asarray(np.bincount(ranks.row_of_value(), gains, minlength=len(ranks)), np.float64)
 
 
-def _finite(predicted: Array) -> Values:
+def finite(predicted: Array) -> Values:
+    """The predictions as float64. Raises ScoreError where one is NaN or infinite."""
     values = np.asarray(predicted, np.float64)
     if not np.isfinite(values).all():
         raise ScoreError(f"{int((~np.isfinite(values)).sum())} of {len(values)} predictions are NaN or infinite")

@@ -63,7 +63,9 @@ class FixedSide:
             raise ValueError(f"`fixed` must be [{csr.n_columns}, D], a row per column of the matrix; got {shape}")
         ahead = AHEAD if self.table.nbytes > CACHE_BYTES else 0
         flat, gram = self.table.reshape(-1), self.padded_gram.reshape(-1)
-        return Equations(csr.indptr, csr.indices, csr.data, flat, gram, penalty, self.table.shape[1], ahead)
+        indptr, indices = np.ascontiguousarray(csr.indptr, np.int64), np.ascontiguousarray(csr.indices, np.int32)
+        data = np.ascontiguousarray(csr.data, np.float32)  # lanes read addresses: the type must be the one they expect
+        return Equations(indptr, indices, data, flat, gram, penalty, self.table.shape[1], ahead)
 
 
 def solve_rows(
@@ -96,7 +98,10 @@ def solve_rows(
     equations = side.equations(csr, penalty)
     rows = np.arange(csr.n_rows + 1)
     if solver == "cg":
-        over_rows(cg_rows, csr.n_rows, equations, cg_steps, out, work=csr.indptr + rows * (dim // 2))
+        failed = over_rows(cg_rows, csr.n_rows, equations, cg_steps, out, work=csr.indptr + rows * (dim // 2))
+        row = max(failed, default=-1)
+        if row >= 0:
+            raise ModelError(f"the numbers of row {row} grow beyond float32: use smaller weights or raise `l2`")
         return
     work = csr.indptr + rows * dim
     if solver == "cholesky":

@@ -35,8 +35,9 @@ NEAR = 4096  # numbers of neighbours' vectors that are read twice in a row: a th
 
 
 @summing_kernel
-def cg_rows(start: int, stop: int, equations: Equations, n_steps: int, out: Float) -> None:
-    """Make `n_steps` steps from the rows start .. stop of `out`."""
+def cg_rows(start: int, stop: int, equations: Equations, n_steps: int, out: Float) -> int:
+    """Make `n_steps` steps from the rows start .. stop of `out`; returns a row whose numbers overflow, -1 where none does."""
+    failed = -1
     dim, borders = equations.dim, np.zeros(ROWS + 1, np.int64)
     x, residual, direction, product = aligned(ROWS * dim), aligned(ROWS * dim), aligned(ROWS * dim), aligned(ROWS * dim)
     size, least = np.zeros(ROWS, np.float32), np.zeros(ROWS, np.float32)
@@ -60,8 +61,11 @@ def cg_rows(start: int, stop: int, equations: Equations, n_steps: int, out: Floa
                     _turn(new / size[i], residual, direction, i * dim, dim)
                     size[i] = new
         for i in range(n_rows):
+            if not np.isfinite(size[i]):
+                failed = first + i
             for d in range(out.shape[1]):
                 out[first + i, d] = x[i * dim + d]
+    return failed
 
 
 @inlined_summing_kernel

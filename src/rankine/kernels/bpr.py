@@ -43,8 +43,9 @@ def bpr_epoch(
     """One pass with a triple per pair, in place; returns the mean loss of some of the triples.
 
     `users` and `items` as `padded_users` and `padded_items` made them; `weights` [n_items] of negatives, None: all alike.
-    The tables do not depend on the number of threads.
+    The tables do not depend on the number of threads. Raises ValueError for tables made otherwise.
     """
+    _check_tables(grid, users, items)
     rng = np.random.default_rng(seed)
     dealt = deal(grid, rng, weights)
     start, n, rows = rng.integers(0, 1 << 63, dtype=np.uint64), grid.n_shares, np.arange(grid.n_shares)
@@ -77,6 +78,14 @@ def bpr_fold_in(
         work=histories.indptr,
     )  # fmt: skip
     return out
+
+
+def _check_tables(grid: PairGrid, users: Float, items: Float) -> None:
+    width = users.shape[1]
+    fit = users.shape == (grid.taken.n_rows, width) and items.shape == (grid.taken.n_columns, width + LINE)
+    plain = all(table.dtype == np.float32 and table.flags.c_contiguous for table in (users, items))
+    if not (fit and plain and width % LINE == 0):
+        raise ValueError("`users` and `items` must be tables of `padded_users` and `padded_items` for this matrix")
 
 
 def _zeros(n_rows: int, width: int) -> Float:

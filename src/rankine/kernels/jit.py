@@ -26,12 +26,12 @@ REORDERED = {"reassoc", "contract", "nsz"}  # sums in any order; NaN and infinit
 
 def kernel(function: F) -> F:
     """The function compiled; it keeps the order of its sums."""
-    return cast(F, numba.njit(cache=True, nogil=True)(function))
+    return _compiled(function)
 
 
 def summing_kernel(function: F) -> F:
     """The function compiled; its sums may be reordered, so that dot products use vector registers."""
-    return cast(F, numba.njit(cache=True, nogil=True, fastmath=REORDERED)(function))
+    return _compiled(function, fastmath=REORDERED)
 
 
 def inlined_kernel(function: F) -> F:
@@ -41,7 +41,14 @@ def inlined_kernel(function: F) -> F:
 
 def inlined_summing_kernel(function: F) -> F:
     """The same as `summing_kernel`, its code put into its callers: handing over many arrays costs as much as a short row."""
-    return cast(F, numba.njit(cache=True, nogil=True, fastmath=REORDERED, forceinline=True)(function))
+    return _compiled(function, fastmath=REORDERED, forceinline=True)
+
+
+def _compiled(function: F, **options: Any) -> F:
+    try:
+        return cast(F, numba.njit(cache=True, nogil=True, **options)(function))
+    except RuntimeError:  # nowhere to keep compiled code, as in a container that may not be written to
+        return cast(F, numba.njit(nogil=True, **options)(function))
 
 
 def over_rows(run: Callable[..., Any], n_rows: int, *arguments: Any, work: Offsets | None = None) -> list[Any]:

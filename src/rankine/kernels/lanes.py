@@ -11,12 +11,12 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding as llvm  # type: ignore[import-untyped]
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils as untyped_cgutils
 from numba.core.datamodel import models
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic as untyped_intrinsic
 from numba.extending import overload, register_model
 
@@ -24,7 +24,8 @@ from rankine.arrays import Float
 from rankine.kernels.jit import kernel
 
 LINE = 16  # float32 of a cache line: rows are padded to it
-WIDTH = 16 if llvm.get_host_cpu_features().get("avx512f") else 8  # float32 of a register
+FEATURES = frozenset(cpu_target.target_context.codegen().magic_tuple()[2].split(","))  # of the processor compiled for
+WIDTH = 16 if "+avx512f" in FEATURES else 8  # float32 of a register
 TILE = 4  # registers of a row that are worked on together
 ROWS = 4  # rows that share one reading of the other factor in `add_product`
 

@@ -43,12 +43,12 @@ def ascend_rows(
     Each row has draws of its own (with `same_draws` all rows have those of one), so that the result does not depend on the
     number of threads. Raises ValueError where `fixed` is not padded.
     """
-    if fixed.shape[1] % LINE:
+    if fixed.shape[1] % LINE or len(fixed) != csr.n_columns or fixed.shape[1] < out.shape[1]:
         raise ValueError(
-            f"`fixed` must be [n_columns, a multiple of {LINE}]; got {list(fixed.shape)}: use `padded_rows`"
+            f"`fixed` must be [{csr.n_columns}, a multiple of {LINE}]; got {list(fixed.shape)}: use `padded_rows`"
         )
     parts = over_rows(
-        _ascend, csr.n_rows, csr.indptr, csr.indices, csr.data, csr.n_columns, fixed.reshape(-1), out, squares,
+        _ascend, csr.n_rows, csr.indptr, csr.indices, csr.data, csr.n_columns, fixed.reshape(-1), fixed.shape[1], out, squares,
         np.float32(learning_rate), np.float32(l2), n_negatives, held, np.uint64(seed), same_draws, work=csr.indptr,
     )  # fmt: skip
     return float(sum(parts)) / max(csr.nnz, 1)
@@ -56,11 +56,11 @@ def ascend_rows(
 
 @summing_kernel
 def _ascend(
-    start: int, stop: int, indptr: Offsets, indices: Int, data: Float, n_columns: int, fixed: Float, out: Float,
+    start: int, stop: int, indptr: Offsets, indices: Int, data: Float, n_columns: int, fixed: Float, width: int, out: Float,
     squares: Float, rate: np.float32, l2: np.float32, n_negatives: int, held: int, seed: np.uint64,
     same_draws: bool,
 ) -> float:  # fmt: skip
-    dim, width = out.shape[1], len(fixed) // n_columns
+    dim = out.shape[1]
     x, gradient, loss = aligned(width), aligned(width), 0.0
     starts, weights, s = np.empty(BLOCK + LINE, np.int64), aligned(BLOCK + LINE), aligned(BLOCK + LINE)
     x[:], s[:] = 0, 0

@@ -79,8 +79,8 @@ def drop_low(scores: Float, ids: Int, size: int, n: int) -> int:
 
     Passes that compare many scores at a time; where equal scores leave more than `n`, a heap has the last word.
     """
-    if size <= n:
-        return size
+    if size <= n or n <= 0:
+        return min(size, max(n, 0))
     low, kept = _border(scores[:size], n), 0
     for i in range(size):
         score = scores[i]

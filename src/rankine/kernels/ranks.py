@@ -53,7 +53,7 @@ def top_k(scores: Scores, k: int, excluded: Ragged | None = None) -> tuple[Int, 
 def pair_scores(scores: Scores, rows: Array, items: Array) -> Float:
     """The scores at these rows and columns, float32; minus infinity where there is no such column."""
     found = np.full(len(items), -np.inf, np.float32)
-    known = items < scores.shape[1]
+    known = (items >= 0) & (items < scores.shape[1])
     rows, items = rows[known], items[known]
     found[known] = scores.of_pairs(rows, items) if isinstance(scores, Products) else scores[rows, items]
     return found
@@ -68,8 +68,10 @@ def all_finite(scores: Float) -> bool:
 def auc(scores: Array, labels: Array) -> float:
     """Chance that a positive (label > 0) scores above a negative, equal scores counting one half; both [N].
 
-    NaN when all labels are the same.
+    NaN when all labels are the same, or a score is no number.
     """
+    if np.isnan(scores).any():
+        return float("nan")
     order = np.argsort(scores, kind="stable")
     return float(_auc(np.asarray(scores)[order], np.asarray(labels)[order] > 0))
 
@@ -170,7 +172,7 @@ def _auc(scores: Array, positive: Array) -> float:
     """Sum over groups of equal score, ascending: positives above the negatives below, and half of those beside."""
     wins, negatives_below, start = 0.0, 0, 0
     while start < len(scores):
-        stop, n_positive = start, 0
+        stop, n_positive = start + 1, int(positive[start])
         while stop < len(scores) and scores[stop] == scores[start]:
             n_positive += positive[stop]
             stop += 1

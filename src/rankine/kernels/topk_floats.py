@@ -77,7 +77,7 @@ def ranks_of_spans(
 def among_targets(targets: Int, own: Float, n_items: int, start: int, stop: int, ranks: Offsets) -> None:
     """Begin the ranks of one row: 1 + targets that score more, or the same and come earlier; N + 1 without a score."""
     for target in range(start, stop):
-        if targets[target] >= n_items:
+        if not 0 <= targets[target] < n_items:
             ranks[target] = n_items + 1  # its own score is NaN: no comparison adds to it
             continue
         ranks[target] = 1

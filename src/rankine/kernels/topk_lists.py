@@ -9,6 +9,7 @@ from rankine.kernels.jit import kernel
 from rankine.kernels.topk_tiles import count_above, highest, keep_above, lowest
 
 SLACK = 256  # candidates that come in before a list is cut again
+MOST = np.float32(np.finfo(np.float32).max)
 
 
 @kernel
@@ -40,6 +41,10 @@ def nth_best(scores: Float, start: int, size: int, n: int) -> np.float32:
     low, high = np.float32(lowest(scores, start, size)), np.float32(highest(scores, start, size))
     if count_above(scores, start, size, low) <= n:
         return low
+    if high > MOST:
+        if count_above(scores, start, size, MOST) > n:
+            return high
+        high = MOST
     while True:
         middle = np.float32((np.float64(low) + np.float64(high)) / 2)
         if not low < middle < high:

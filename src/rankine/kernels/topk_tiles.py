@@ -11,17 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import llvmlite.binding as llvm  # type: ignore[import-untyped]
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from rankine.kernels.lanes import INDEX, NUMBER, WIDTH, _code, cgutils, intrinsic
+from rankine.kernels.lanes import FEATURES, INDEX, NUMBER, WIDTH, _code, cgutils, intrinsic
 
 PANEL = 2 * WIDTH  # items that are worked on together: two registers
 TILE = 256  # items whose scores are held at a time
 BLOCK = 12 if WIDTH == 16 else 6  # users that share one reading of a panel; with these the registers are full
 SPAN = 8 * BLOCK  # users that share one reading of all items from memory
-HAS_BYTES = WIDTH == 16 and bool(llvm.get_host_cpu_features().get("avx512vnni"))  # four products of bytes in one step
+HAS_BYTES = WIDTH == 16 and "+avx512vnni" in FEATURES  # four products of bytes in one step
 
 _FLOAT, _INT, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _FLOATS, _INTS = ir.VectorType(_FLOAT, WIDTH), ir.VectorType(_INT, WIDTH)
