@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankine.arrays import CSR, Ragged
+from rankine.kernels import sparse
 from rankine.kernels.sparse import sum_rows, to_csr, transpose
 
 
@@ -73,3 +74,18 @@ def test_sum_rows_is_a_product_with_the_queries() -> None:
     np.testing.assert_allclose(sum_rows(csr, queries, weights), expected, atol=1e-4)
     part = Ragged(queries.values, queries.offsets[2:])  # rows that do not start at the first value
     np.testing.assert_allclose(sum_rows(csr, part, weights), expected[2:], atol=1e-4)
+
+
+@pytest.mark.parametrize("one_in", [1e-3, 10**9])
+def test_a_few_triples_are_sorted_to_what_counting_gives(one_in: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    rows, columns = rng.integers(0, 5, 300), rng.integers(0, 40, 300)
+    values = rng.random(300).astype(np.float32)
+    dense = np.zeros((5, 40))
+    np.add.at(dense, (rows, columns), values)
+    monkeypatch.setattr(sparse, "SORTED", one_in)  # all are few, or none
+    found = to_csr(rows, columns, values, 5, 40)
+    for row in range(5):
+        own, data = found.row(row)
+        assert own.tolist() == np.flatnonzero(dense[row]).tolist()
+        np.testing.assert_allclose(data, dense[row, own], rtol=1e-5)

@@ -7,11 +7,13 @@ import numpy as np
 from rankine.arrays import CSR, Array, Float, Int, Offsets, Ragged
 from rankine.kernels.jit import check_indices, flat, kernel, over_rows
 
+SORTED = 16  # fewer triples than one in so many columns: sorting them costs less than counting columns
+
 
 def to_csr(rows: Array, columns: Array, values: Array | None, n_rows: int, n_columns: int) -> CSR:
     """The matrix of the triples; values of the same cell are added, and count 1 each when `values` is None.
 
-    Two counting sorts, by column and then by row: linear time, 16 bytes of scratch per triple.
+    Two counting sorts, by column and then by row: linear time, 16 bytes of scratch per triple; a few triples are sorted.
     Raises ValueError for a row or column outside the matrix.
     """
     if not len(rows) == len(columns) == (len(rows) if values is None else len(values)):
@@ -21,8 +23,12 @@ def to_csr(rows: Array, columns: Array, values: Array | None, n_rows: int, n_col
     check_indices("rows", rows, n_rows)
     check_indices("columns", columns, n_columns)
     data = np.ones(len(rows), np.float32) if values is None else np.ascontiguousarray(values, np.float32)
-    by_column = _grouped(np.ascontiguousarray(columns, np.int32), np.ascontiguousarray(rows, np.int32), data, n_columns)
-    indptr, indices, data = _transposed(*by_column, n_rows)
+    rows, columns = np.ascontiguousarray(rows, np.int32), np.ascontiguousarray(columns, np.int32)
+    if len(rows) < n_columns // SORTED:
+        order = np.argsort(rows * np.int64(n_columns) + columns, kind="stable")
+        indptr, indices, data = _starts(rows, n_rows), columns[order], data[order]
+    else:
+        indptr, indices, data = _transposed(*_grouped(columns, rows, data, n_columns), n_rows)
     nnz = _merge_duplicates(indptr, indices, data)
     return CSR(indptr, _trimmed(indices, nnz), _trimmed(data, nnz), n_columns)
 
