@@ -335,6 +335,21 @@ def test_without_a_validation_part_the_settings_stay(experiment: Callable[..., E
     assert als.settings == {"epochs": 3, "embedding_dim": 4}
 
 
+def test_epochs_on_a_schedule_stay_as_they_are(
+    experiment: Callable[[str], Experiment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        module, "learning_curve", lambda *_: {"metric": "recall@20", "epochs": [1], "values": [1.0], "best": 1}
+    )
+    text = 'split = { by = "user", test = 0.3, valid = 0.2 }\n'
+    kinds = {"linear": 3, "constant": 1}
+    for schedule, epochs in kinds.items():
+        bpr = experiment(
+            text + f'models = {{ bpr = {{ epochs = 3, embedding_dim = 4, schedule = "{schedule}" }} }}'
+        ).models["bpr"]
+        assert bpr.settings["epochs"] == bpr.model.config.epochs == epochs
+
+
 def test_each_fold_takes_the_epochs_that_its_own_validation_part_chose(
     experiment: Callable[..., Experiment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
