@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ from rankine.features.queries import Queries
 from rankine.kernels.ranks import top_k
 from rankine.recommender import Recommender, fit_model, new_model
 
-THREADS = int(os.environ["NUMBA_NUM_THREADS"])
 BLOCK = 4096  # users at a time
 
 
@@ -48,8 +45,7 @@ class System:
         return self._fit("item_to_item", **settings)
 
     def _fit(self, name: str, **settings: Any) -> int:
-        threads = {"n_threads": THREADS} if "n_threads" in _settings_of(name) else {}
-        self.model: Any = new_model(name, {**threads, **settings})
+        self.model: Any = new_model(name, settings)
         fit_model(self.model, self.data, seed=1)
         return int(getattr(self.model.config, "epochs", 1))
 
@@ -142,10 +138,6 @@ class System:
             lists.append(found)
         self.lists = np.array([_rows(found) for found in lists], np.int32)
         return seconds
-
-
-def _settings_of(name: str) -> set[str]:
-    return {field.name for field in fields(type(new_model(name).config))}
 
 
 def _rows(ranking: Any) -> Any:

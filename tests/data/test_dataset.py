@@ -92,9 +92,9 @@ def test_what_is_missing_is_added() -> None:
     assert made(item_id=["a"], value=[4]).events["event_type"].to_list() == ["rating"]
     dataset = made(item_id=["a"])
     assert (len(dataset.users), len(dataset.items)) == (0, 0)
-    assert (dataset.has_time, dataset.has_sessions, dataset.has_values) == (False, False, False)
+    assert (dataset.has_time, dataset.has_sessions) == (False, False)
     full = made(item_id=["a"], timestamp=[1], session_id=[2], value=[3])
-    assert (full.has_time, full.has_sessions, full.has_values) == (True, True, True)
+    assert (full.has_time, full.has_sessions) == (True, True)
 
 
 def test_kinds_are_given_or_guessed_and_only_for_columns_that_are_there() -> None:

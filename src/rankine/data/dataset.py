@@ -83,11 +83,6 @@ class Dataset:
         """Whether events carry a session_id."""
         return "session_id" in self.events.columns
 
-    @property
-    def has_values(self) -> bool:
-        """Whether events carry a value (a rating, a play count)."""
-        return "value" in self.events.columns
-
     def with_events(self, events: pl.DataFrame) -> Dataset:
         """The same users, items and schema around other events."""
         return replace(self, events=events)

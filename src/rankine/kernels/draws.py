@@ -35,12 +35,6 @@ def below(bits: np.uint64, n: int) -> Any:
 
 
 @kernel
-def below_high(bits: np.uint64, n: int) -> Any:
-    """A whole number in 0 .. n - 1, n below 2^31, from the high 32 of `bits`."""
-    return np.int64(((bits >> _32) * np.uint64(n)) >> _32)
-
-
-@kernel
 def weighted(bits: np.uint64, keep: Float, other: Int) -> Any:
     """A draw from the table that `alias_table` made: a place from the low bits, the place or its alias from the high."""
     place = below(bits, len(keep))

@@ -25,7 +25,7 @@ from rankine.kernels.als import FixedSide, aligned_rows, fold_in, objective, row
 from rankine.kernels.jit import check_indices
 from rankine.kernels.sparse import to_csr, transpose
 from rankine.models.base import Monitor, SolvedModel, Source, Updatable, VectorModel, no_monitor
-from rankine.models.factorization.histories import history_matrix, someone_known
+from rankine.models.factorization.histories import history_matrix, someone_known, trained_vectors
 from rankine.models.tuning import Real, Whole, choice, ranges
 from rankine.progress import track
 from rankine.random import stream
@@ -133,9 +133,7 @@ class ALS(VectorModel, SolvedModel, Updatable):
         self.user_factors, self.item_factors = (_grown(f, len(f)) for f in (self.user_factors, self.item_factors))
 
     def query_vectors(self, queries: Queries) -> Float:
-        vectors = np.zeros((len(queries), self.item_factors.shape[1]), np.float32)
-        known = queries.known_user
-        vectors[known] = self.user_factors[queries.user_idx[known]]
+        vectors = trained_vectors(queries, self.user_factors)
         fresh = queries.history.lengths > 0
         if fresh.any():
             vectors[fresh] = self._solved(self._counted(history_matrix(queries)), self._item_side())[fresh]

@@ -24,7 +24,15 @@ from rankine.features.queries import Queries
 from rankine.kernels.bpr import bpr_epoch, bpr_fold_in, padded_items, padded_users
 from rankine.kernels.bpr_deal import pair_grid
 from rankine.models.base import ItemNeighbours, Monitor, SolvedModel, Source, VectorModel, no_monitor
-from rankine.models.factorization.histories import alike, check_pairs, met_matrix, news_matrix, seen_in, someone_known
+from rankine.models.factorization.histories import (
+    alike,
+    check_pairs,
+    met_matrix,
+    news_matrix,
+    seen_in,
+    someone_known,
+    trained_vectors,
+)
 from rankine.models.tuning import Real, Whole, ranges
 from rankine.progress import track
 from rankine.random import seed_of, stream
@@ -102,9 +110,7 @@ class BPR(ItemNeighbours, VectorModel, SolvedModel):
         return self.config.schedule == "linear"
 
     def query_vectors(self, queries: Queries) -> Float:
-        vectors, known = np.zeros((len(queries), self.user_factors.shape[1]), np.float32), queries.known_user
-        vectors[known] = self.user_factors[queries.user_idx[known]]
-        news = news_matrix(queries, self.seen)
+        vectors, news = trained_vectors(queries, self.user_factors), news_matrix(queries, self.seen)
         vectors = self._moved(vectors, news, met_matrix(queries, self.seen)) if news.nnz else vectors
         return np.concatenate([vectors, np.ones((len(queries), 1), np.float32)], axis=1)
 

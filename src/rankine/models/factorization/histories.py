@@ -20,6 +20,13 @@ def check_pairs(taken: CSR, label: str) -> None:
         raise ModelError(f"{label} got nothing to train on: no event of a known user speaks for an item")
 
 
+def trained_vectors(queries: Queries, trained: Float) -> Float:
+    """The trained vector of each known user, zeros for strangers, float32 [B, D]; `trained` is [n_users, D]."""
+    vectors, known = np.zeros((len(queries), trained.shape[1]), np.float32), queries.known_user
+    vectors[known] = trained[queries.user_idx[known]]
+    return vectors
+
+
 def trained_or_folded(queries: Queries, trained: Float, fold_in: Callable[[CSR], Float]) -> Float:
     """One vector per request, float32 [B, D]: the trained one of a known user, else the history folded in, else zeros.
 
@@ -27,9 +34,7 @@ def trained_or_folded(queries: Queries, trained: Float, fold_in: Callable[[CSR],
 
     `trained` is [n_users, D]; `fold_in` makes [R, D] of the histories of R visitors.
     """
-    vectors = np.zeros((len(queries), trained.shape[1]), np.float32)
-    known = queries.known_user
-    vectors[known] = trained[queries.user_idx[known]]
+    vectors = trained_vectors(queries, trained)
     fresh = np.flatnonzero(~vectors.any(1) & (queries.history.lengths > 0))
     if len(fresh):
         vectors[fresh] = fold_in(history_matrix(queries.take(fresh)))

@@ -19,7 +19,14 @@ from rankine.features.queries import Queries
 from rankine.kernels.logistic import ascend_rows, padded_rows
 from rankine.kernels.sparse import transpose
 from rankine.models.base import ItemNeighbours, Monitor, SolvedModel, Source, VectorModel, no_monitor
-from rankine.models.factorization.histories import alike, check_pairs, news_matrix, seen_in, someone_known
+from rankine.models.factorization.histories import (
+    alike,
+    check_pairs,
+    news_matrix,
+    seen_in,
+    someone_known,
+    trained_vectors,
+)
 from rankine.models.tuning import Real, Whole, ranges
 from rankine.progress import track
 from rankine.random import seed_of, stream
@@ -103,9 +110,8 @@ class LogisticMF(ItemNeighbours, VectorModel, SolvedModel):
                            n_negatives=self.config.n_negatives, held=held, seed=seed, same_draws=same_draws)  # fmt: skip
 
     def query_vectors(self, queries: Queries) -> Float:
-        known, vectors = queries.known_user, np.zeros((len(queries), self.item_factors.shape[1]), np.float32)
-        vectors[known], vectors[:, -1] = self.user_factors[queries.user_idx[known]], 1
-        news = news_matrix(queries, self.seen)
+        vectors, news = trained_vectors(queries, self.user_factors), news_matrix(queries, self.seen)
+        vectors[:, -1] = 1
         return self._moved(vectors, news) if news.nnz else vectors
 
     def item_vectors(self) -> Float:
