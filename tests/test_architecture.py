@@ -24,7 +24,8 @@ TESTS = ROOT / "tests"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "config", "random", "progress", "memory", "arrays"),
-    ("data", "kernels", "nn"),
+    ("data", "kernels"),
+    ("nn",),
     ("features",),
     ("models",),
     ("training", "evaluation", "retrieval"),

@@ -10,6 +10,7 @@ import numpy as np
 
 from rankine.arrays import CSR, Array, Float, Int, Ragged
 from rankine.errors import DataError
+from rankine.features.rows import Rows
 from rankine.kernels.sparse import to_csr
 
 
@@ -31,7 +32,8 @@ class EventArrays:
 
     user_idx, item_idx int32 [E] (n_users stands for an anonymous visitor); weight float32 [E], what the event type is worth;
     value float32 [E] or None; timestamp float64 [E] or None; session_idx int32 [E] or None; context int32 [E] per column,
-    whose last index (`context_sizes[c]`) stands for unknown.
+    whose last index (`context_sizes[c]`) stands for unknown. shown bool [E] or None: impressions, events of an item that was
+    shown and taken (weight above zero) or left (weight zero); rows: the request side of each event in fields, for click models.
     """
 
     n_users: int
@@ -45,6 +47,8 @@ class EventArrays:
     context: Mapping[str, Int] = field(default_factory=dict)
     context_sizes: Mapping[str, int] = field(default_factory=dict)
     collapse_repeats: bool = False
+    shown: Array | None = None
+    rows: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.item_idx)

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from rankine.arrays import Array, Float, Int, Ragged
+from rankine.features.rows import Rows
 
 MAX_HISTORY = 500  # most recent events of a visitor that a request carries
 
@@ -19,7 +20,8 @@ class Queries:
 
     user_idx int32 [B], `n_users` for a visitor without a known id; history: item_idx of earlier events, oldest first, known items only;
     history_weight float32, aligned with history.values; session_len int64 [B]: how many of the last history items belong to the
-    session of this request; timestamp float64 [B], Unix seconds (NaN where not known); context int32 [B] per column.
+    session of this request; timestamp float64 [B], Unix seconds (NaN where not known); context int32 [B] per column;
+    rows: the same requests in fields, for click models, None where no features were fitted.
     """
 
     user_idx: Int
@@ -30,6 +32,7 @@ class Queries:
     n_users: int
     n_items: int
     context: Mapping[str, Int] = field(default_factory=dict)
+    rows: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.user_idx)
@@ -71,6 +74,7 @@ class Queries:
             n_users=self.n_users,
             n_items=self.n_items,
             context={name: column[rows] for name, column in self.context.items()},
+            rows=None if self.rows is None else self.rows.take(rows),
         )
 
     def blocks(self, size: int) -> Iterator[tuple[slice, Queries]]:

@@ -1,12 +1,38 @@
-"""Batches of event rows: columns gathered once per batch, no Python per row."""
+"""Rows as models take them: batches of columns in a fresh order, and the rows of fields of requests and items."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rankine.arrays import Array
+from rankine.arrays import Array, Int
+from rankine.features.slots import Layout, Slots
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The request side of B rows, and what is needed to put items beside it.
+
+    request: slots of the visitor, the context and the history [B, L_request]; items: slots of every item [n_items + 1, L_item],
+    the last row for an item not known.
+    """
+
+    layout: Layout
+    request: Slots
+    items: Slots
+
+    def __len__(self) -> int:
+        return len(self.request)
+
+    def take(self, rows: Array | slice) -> Rows:
+        """The requests at these indices."""
+        return replace(self, request=self.request.take(rows))
+
+    def of(self, requests: Array | slice, item_idx: Int) -> Slots:
+        """Whole rows: request `requests[r]` beside item `item_idx[r]`."""
+        return Slots.beside([self.request.take(requests), self.items.take(item_idx)])
 
 
 def row_batches(columns: Mapping[str, Array], batch_size: int, rng: np.random.Generator) -> Iterator[dict[str, Array]]:

@@ -14,6 +14,7 @@ from rankine.arrays import CSR, Array, Float, Int
 from rankine.errors import ModelError
 from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
+from rankine.features.slots import Slots
 from rankine.kernels.ranks import Scores
 from rankine.kernels.topk import PackedItems, Products
 from rankine.models.tuning import Range, ranges
@@ -36,6 +37,7 @@ class Needs:
     values: bool = False
     sessions: bool = False
     timestamps: bool = False
+    rows: bool = False
     context: tuple[str, ...] = ()
 
     def check(self, data: EventArrays, name: str) -> None:
@@ -50,6 +52,7 @@ class Needs:
                 "sessions: map a `session_id` column or set `gap_minutes` under [sessions]",
             ),
             (self.timestamps and data.timestamp is None, "a `timestamp` per event: map the time column to `timestamp`"),
+            (self.rows and data.rows is None, "fields: fit the encoder with `features=FeaturesConfig()`"),
             *(
                 (c not in data.context, f"the context column `{c}`; there are {sorted(data.context)}")
                 for c in self.context
@@ -213,6 +216,22 @@ class RatingModel(Model):
         users = np.repeat(queries.user_idx, queries.n_items)
         items = np.tile(np.arange(queries.n_items, dtype=np.int32), len(queries))
         return self.rate(users, items).reshape(len(queries), queries.n_items)
+
+
+class ClickModel(Model):
+    """A model of how likely an item is taken when it is shown."""
+
+    @abstractmethod
+    def probability(self, queries: Queries, item_idx: Int) -> Float:
+        """How likely each request takes the item beside it, float32 [B]; items not known (`n_items`) are allowed."""
+
+
+class RowModel(ClickModel):
+    """A click model that sees a request and an item as one row of fields, and nothing else."""
+
+    @abstractmethod
+    def logits(self, rows: Slots) -> Float:
+        """The log-odds of each row, float32 [B]."""
 
 
 class ItemNeighbours(Model):
