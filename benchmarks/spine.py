@@ -18,7 +18,7 @@ from bench import Row, median_of, rounded, timed
 
 if TYPE_CHECKING:
     from rankine.arrays import CSR
-    from rankine.runs.experiment import Prepared
+    from rankine.runs.prepare import Prepared
 
 DIM, SWEEPS = 64, 15
 IMPORT = """
@@ -175,7 +175,7 @@ def sessions(folder: Path) -> tuple[Prepared, str]:
     """Training events and questions of RSC15, or of a small generated shop."""
     from rankine.data.split import make_folds
     from rankine.runs import load
-    from rankine.runs.experiment import prepare
+    from rankine.runs.prepare import prepare
     from rankine.runs.source import open_source
 
     root = Path(os.environ.get("RANKINE_DATA", folder))

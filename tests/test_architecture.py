@@ -55,7 +55,13 @@ HOMES: dict[str, set[str]] = {
 """Where each library may be imported: a module, or a package and all that is in it."""
 
 LOADS_BY_NAME = {"", "models"}  # they import what is asked for, when it is asked for
-WORDS_OF_THE_FIELD = {"popularity", "Popularity", "bias", "Bias"}  # a metric, a report and a baseline speak of them too
+WORDS_OF_THE_FIELD = {
+    "popularity",
+    "Popularity",
+    "bias",
+    "Bias",
+    "lr",
+}  # metrics, reports, baselines and optimisers say them too
 WHOLE_PACKAGES = {"evaluation/report/test_style.py", "serving/test_refusals.py"}  # tests of what all modules share
 
 

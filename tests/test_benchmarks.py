@@ -1,4 +1,4 @@
-"""Every work of benchmarks/factorization.py in its smallest form, without the peers."""
+"""Every work of benchmarks/factorization.py and benchmarks/ctr.py in its smallest form, without the peers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +17,24 @@ import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
-MODULES = ("bench", "factorization", "parts", "systems", "run_rankine", "exchange", "worker")
+MODULES = (
+    "bench",
+    "factorization",
+    "ctr",
+    "parts",
+    "systems",
+    "run_rankine",
+    "run_rankine_clicks",
+    "exchange",
+    "worker",
+)
 WORKS = (
     "machine", "import", "memory", "als", "als-ncf", "als-256", "als-threads", "als-gowalla", "bpr", "item-to-item", "ratings",
     "top-100", "one-user", "fold-in", "als-10m", "bpr-10m", "top-100-50k", "one-user-50k", "fold-in-50k",
+)  # fmt: skip
+CLICK_WORKS = (
+    "machine", "deepfm", "wide-deep", "ipnn", "fm", "deepfm-10k-ids", "deepfm-1m-ids", "deepfm-10m-ids", "score", "one-row",
+    "200-candidates", "encode",
 )  # fmt: skip
 
 
@@ -34,8 +49,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
         names = (
             "bench",
             "factorization",
+            "ctr",
             "worker",
             "parts.sets",
+            "parts.click_sets",
+            "parts.clicking",
             "parts.rates",
             "parts.contest",
             "parts.quality",
@@ -48,6 +66,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
         patch.setattr(found.contest, "System", lambda *given: InProcess(found, *given))
         for name in list(found.sets.SETS):
             patch.setitem(found.sets.SETS, name, lambda _: drawn(found.sets))
+        for name in list(found.click_sets.LOGS):
+            patch.setitem(
+                found.click_sets.LOGS, name, partial(drawn_clicks, found.click_sets, numbers=name != "frappe")
+            )
+        patch.setattr(found.clicking, "HIDDEN", [4, 4])
+        patch.setattr(found.clicking, "REQUESTS", 20)
+        patch.setitem(found.clicking.LEARNED, "hidden", [4, 4])
         found.folder = tmp_path_factory.mktemp("run")
         yield found
     for name in [name for name in sys.modules if name.split(".")[0] in MODULES]:
@@ -70,7 +95,10 @@ class InProcess:
 
 
 def constant_rates() -> dict[str, Any]:
-    return {"gflops": 100.0, "stream_gbs": 10.0, "read_rows": {1: 90.0, 100: 9.0}, "changed_rows": {1: 50.0, 100: 5.0}}
+    return {
+        "gflops": 100.0, "bf16_gflops": 300.0, "stream_gbs": 10.0, "read_rows": {1: 90.0, 100: 9.0},
+        "changed_rows": {1: 50.0, 100: 5.0}, "words": 20.0,
+    }  # fmt: skip
 
 
 def drawn(sets: Any) -> Any:
@@ -81,9 +109,22 @@ def drawn(sets: Any) -> Any:
     return sets.Pairs("drawn", np.repeat(np.arange(80), 10), item, np.arange(800) % 5 == 0, value)
 
 
-@pytest.mark.parametrize("work", WORKS)
-def test_a_work_gives_rows_with_what_it_took_and_how_far_from_the_floor(work: str, house: SimpleNamespace) -> None:
-    rows = list(house.factorization.WORKS[work](house.folder))
+def drawn_clicks(sets: Any, numbers: bool) -> Any:
+    """400 rows, of which 300 for training, of an item, two other categories and, if wanted, two numbers."""
+    rng, sizes = np.random.default_rng(4), [30, 9, 4]
+    ids = np.stack([rng.integers(0, size, 400) for size in sizes], 1)
+    names = ("item_id", "c1", "c2") if numbers else ("item_id", "user_id", "country")
+    label = (rng.random(400) < 0.2 + 0.6 * (ids[:, 2] % 2)).astype(np.float32)
+    return sets.Log("drawn", names, sizes, ids, label, 300, rng.random((400, 2 if numbers else 0), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("script", "work"), [*(("factorization", w) for w in WORKS), *(("ctr", w) for w in CLICK_WORKS)]
+)
+def test_a_work_gives_rows_with_what_it_took_and_how_far_from_the_floor(
+    script: str, work: str, house: SimpleNamespace
+) -> None:
+    rows = list(getattr(house, script).WORKS[work](house.folder))
     ours = [row for row in rows if row.system.startswith("rankine") and not row.system.endswith("first call")]
     assert ours or work == "machine"
     for row in rows:
@@ -95,6 +136,29 @@ def test_a_work_gives_rows_with_what_it_took_and_how_far_from_the_floor(work: st
 
 def test_the_works_tested_are_all_there_are(house: SimpleNamespace) -> None:
     assert tuple(house.factorization.WORKS) == WORKS
+    assert tuple(house.ctr.WORKS) == CLICK_WORKS
+
+
+def test_auc_counts_ties_half_and_log_loss_is_held_within_bounds(house: SimpleNamespace, tmp_path: Path) -> None:
+    np.save(tmp_path / "test_label.npy", np.array([1, 0, 1, 0], np.float32))
+    np.save(tmp_path / "probability.npy", np.array([0.9, 0.5, 0.5, 0.0]))
+    loss = -(np.log(0.9) + 2 * np.log(0.5) + np.log(1 - 1e-7)) / 4
+    assert house.quality.clicks(tmp_path, tmp_path) == f"auc 0.8750, logloss {loss:.4f}"
+
+
+def test_a_drawn_log_has_the_shape_of_the_one_it_stands_for(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RANKINE_DATA", str(tmp_path))
+    log = house.click_sets.frappe()
+    assert log.ids.shape == (230_887, 10) and log.n_train == 202_027 and (log.ids < log.sizes).all()
+    assert 0.2 < log.label.mean() < 0.4
+
+
+def test_a_generated_log_keeps_as_many_fields_as_asked(house: SimpleNamespace) -> None:
+    log = house.click_sets.generated(2000, 80, 20, (13, 7))
+    assert log.ids.shape == (100, 13) and log.numbers.shape == (100, 7) and "item_id" in log.names
+    assert np.isfinite(log.numbers).all() and (log.ids < log.sizes).all()
 
 
 def test_a_peer_that_is_not_installed_is_named(house: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,7 @@ from rankine.data.schema import EVENT_TYPES, EventType, Kind, Rules
 from rankine.data.split import SplitConfig
 from rankine.data.synthetic.config import SIZES, ShopConfig, shop_config
 from rankine.evaluation.metrics import METRICS
+from rankine.features.config import FeaturesConfig
 from rankine.models import MODELS
 from rankine.models.base import Source
 from rankine.runs.recipe import (
@@ -45,6 +46,7 @@ from rankine.runs.recipe import (
     Expect,
     Recipe,
     SessionsConfig,
+    StagesConfig,
     Tuned,
     shipped_recipes,
 )
@@ -228,9 +230,10 @@ def keys_of(config: type) -> dict[str, str]:
 
 
 CONFIGS: dict[str, tuple[type, ...]] = {
-    "recipes.md": (Recipe, SessionsConfig, SplitConfig, EvaluateConfig, CandidatesConfig, Expect),
+    "recipes.md": (Recipe, SessionsConfig, SplitConfig, EvaluateConfig, StagesConfig, CandidatesConfig, Expect),
     "data.md": (DataConfig, TableConfig, EventType, Rules),
     "tuning.md": (Tuned,),
+    "features.md": (FeaturesConfig,),
 }
 IN_WORDS = {
     "see below",  # a table of its own
@@ -301,7 +304,7 @@ def test_kinds_splits_protocols_metrics_and_sources_are_complete() -> None:
     for name, _, better in evaluation["metric", "one case gives", "better"]:
         metric = METRICS[names([name])[0].partition("@")[0]]
         assert ("@k" in name, better) == (
-            metric.family not in ("rating", "binary"),
+            metric.family in ("rank", "list"),
             "higher" if metric.higher_is_better else "lower",
         )
     usual = {names([row[0]])[0]: tuple(names(row[1:])) for row in recipes["protocol", "metrics without `metrics`"]}
@@ -449,7 +452,8 @@ def test_the_tutorial_runs_and_prints_what_it_shows(tutorial: Workshop) -> None:
 
 
 @pytest.mark.parametrize(("page", "n_answers"), [("serving.md", 13), ("data.md", 0), ("recipes.md", 0),
-                                                 ("evaluation.md", 0), ("conventions.md", 1), ("tuning.md", 2)])  # fmt: skip
+                                                 ("evaluation.md", 0), ("conventions.md", 1), ("tuning.md", 2),
+                                                 ("features.md", 2)])  # fmt: skip
 def test_other_pages_run_and_print_what_they_show(page: str, n_answers: int, tutorial: Workshop) -> None:
     assert tutorial.play(ROOT / "docs" / page, skip="~/data") == n_answers
 

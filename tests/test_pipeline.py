@@ -9,8 +9,8 @@ import pytest
 from rankine.data.dataset import Dataset
 from rankine.errors import RequestError
 from rankine.kernels.topk import PackedItems, Products
-from rankine.pipeline import MAX_K, Answer, Pipeline, Request, _best
-from rankine.recommender import Recommender, fit
+from rankine.pipeline import MAX_K, Answer, Pipeline, Request
+from rankine.recommender import Recommender, best, fit
 
 START = 1_760_000_000.0
 
@@ -210,7 +210,7 @@ def test_the_best_stand_above_the_lowest_and_ties_in_the_order_of_rows() -> None
         allowed = [i for i in range(30) if scores[i] > scores.min() and i not in exclude]
         expected = sorted(allowed, key=lambda i: (-scores[i], i))[:k]
         for given in (scores[None], Products(scores[None], PackedItems(np.eye(30, dtype=np.float32)))):
-            items, found = _best(given, exclude, k)
+            items, found = best(given, exclude, k)
             assert items.tolist() == expected
             assert found.tolist() == scores[expected].tolist()
 

@@ -12,6 +12,7 @@ from rankine import __version__
 from rankine.data.dataset import Dataset
 from rankine.data.split import SplitConfig, make_folds
 from rankine.errors import ConfigError, DataError, ModelError, RequestError
+from rankine.features.config import FeaturesConfig
 from rankine.features.encode import Encoder
 from rankine.recommender import FORMAT, Ranked, Recommender, can_rank_similar, fit, fit_arrays, new_model
 
@@ -202,7 +203,7 @@ def test_what_is_saved_can_be_read_by_people_and_loaded(tmp_path: Path) -> None:
         "rankine": __version__,
         "model": "popularity",
         "variant": "",
-        "config": {"recent_days": 2.0, "context": ["hour"], "smoothing": 100.0},
+        "config": {"recent_days": 2.0, "context": ["hour"], "smoothing": 100.0, "prior": 20.0},
     }
     loaded = Recommender.load(tmp_path / "deep" / "popular")
     assert loaded.recommend(timestamp=0.0, k=6) == made.recommend(timestamp=0.0, k=6)
@@ -217,3 +218,67 @@ def test_a_folder_that_holds_none_or_one_of_another_format_is_an_error(tmp_path:
     path.write_text(path.read_text().replace(f'"format": {FORMAT}', '"format": 99'))
     with pytest.raises(ConfigError, match=f"has format 99; this version reads {FORMAT}: fit and save it again"):
         Recommender.load(tmp_path)
+
+
+# click models
+
+
+def clicks() -> Dataset:
+    """u takes a and leaves b, v takes b and leaves a; c is taken by both, in the evening."""
+    rows = [
+        (user, item, float(item in (liked, "c")), part)
+        for user, liked in (("u", "a"), ("v", "b"))
+        for item in "abc"
+        for part in ("noon", "evening")
+        if item != "c" or part == "evening"
+    ]
+    events = pl.DataFrame(rows * 20, schema=["user_id", "item_id", "value", "part"], orient="row")
+    return Dataset.from_frames(events.with_columns(event_type=pl.lit("impression")))
+
+
+def clicked(**features: Any) -> Recommender:
+    settings = {"epochs": 8, "embedding_dim": 4, "batch_size": 32, "learning_rate": 0.05}
+    return fit("fm", clicks(), settings, features=FeaturesConfig(**features))
+
+
+def test_a_click_model_is_fitted_with_fields_and_keeps_them(tmp_path: Path) -> None:
+    made = clicked()
+    assert made.encoder.features is not None
+    assert made.training is not None
+    assert {f.name for f in made.encoder.features.layout.fields} == {"user_id", "item_id", "part"}
+    assert {f.name for f in clicked(drop=("part",)).encoder.features.layout.fields} == {"user_id", "item_id"}  # type: ignore[union-attr]
+    made.save(tmp_path / "fm")
+    again = Recommender.load(tmp_path / "fm")
+    assert again.recommend("u", context={"part": "noon"}) == made.recommend("u", context={"part": "noon"})
+    assert again.training is None
+
+
+def test_only_candidates_are_ranked() -> None:
+    made = clicked()
+    assert [r.item_id for r in made.recommend("u", candidates=["b", "a", "never heard of"])] == ["a", "b"]
+    assert [r.item_id for r in made.recommend("v", candidates=["b", "a"], k=1)] == ["b"]
+    assert [r.item_id for r in made.recommend("v", candidates=["b", "a"], exclude=["b"])] == ["a"]
+    assert made.recommend("v", candidates=[]) == []
+    whole = {r.item_id: r.score for r in made.recommend("u", k=3)}
+    given = {r.item_id: r.score for r in made.recommend("u", candidates=["c", "a", "b"])}
+    assert given == pytest.approx(whole)
+
+
+def test_probabilities_are_of_the_items_that_are_asked_for() -> None:
+    made = clicked()
+    likes, leaves, unknown = made.probability(["a", "b", "never heard of"], "u", context={"part": "noon"})
+    assert 0 < leaves < unknown < likes < 1
+    assert made.probability([], "u") == []
+    with pytest.raises(RequestError, match="unknown context column `prat`; did you mean `part`"):
+        made.probability(["a"], "u", context={"prat": "noon"})
+    with pytest.raises(ModelError, match="ranks items and knows no probabilities"):
+        fit("markov", shop()).probability(["a"])
+
+
+def test_models_that_need_no_fields_carry_none() -> None:
+    dataset = clicks()
+    encoder = Encoder.fit(dataset, features=FeaturesConfig())
+    data = encoder.events(dataset.events)
+    assert fit_arrays("popularity", encoder, data).encoder.features is None
+    assert fit_arrays("lr", encoder, data, {"epochs": 1}).encoder is encoder
+    assert fit("popularity", dataset, features=FeaturesConfig()).encoder.features is None

@@ -63,7 +63,8 @@ def described(model: type[Model]) -> list[str]:
     fields = dataclasses.fields(model.Config)
     if not fields:
         return [*lines, "No settings."]
-    lines += [" ".join((inspect.getdoc(model.Config) or "").split()), ""]
+    own = [part for part in model.Config.__mro__ if dataclasses.is_dataclass(part)]
+    lines += [" ".join(" ".join((inspect.getdoc(part) or "").split()) for part in own), ""]
     lines += ["| setting | default | searched |", "|---|---|---|"]
     return lines + [f"| `{f.name}` | `{f.default!r}` | {model.tuning.get(f.name, '')} |" for f in fields]
 

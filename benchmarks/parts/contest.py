@@ -29,8 +29,8 @@ class SystemFailedError(RuntimeError):
 class Entrant:
     """A system and what it is asked: the method of its driver, and the settings.
 
-    name: how rows call it; first: settings of the small call that pays for loading and compiling, None for no such call;
-    at_most: runs.
+    name: how rows call it; driver: that of the system, where it is not called like it; first: settings of the small call that
+    pays for loading and compiling, None for no such call; at_most: runs.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Entrant:
     first: dict[str, Any] | None = field(default_factory=lambda: {"epochs": 1})
     at_most: int = 9
     threads: int = 2
+    driver: str | None = None
 
     @property
     def words(self) -> str:
@@ -62,7 +63,7 @@ class System:
 
     def __init__(self, python: Path, name: str, place: Path, threads: int) -> None:
         settings = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "NUMBA", "MKL")}
-        if name == OURS:
+        if name.startswith(OURS):
             settings["OPENBLAS_NUM_THREADS"] = str(threads)
         self._name, self._process = name, subprocess.Popen(
             [str(python.absolute()), str(WORKER), name, str(place.absolute())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -177,6 +178,22 @@ def throughput(work: str, unit: str, n: float, floor: Floor, judge: Callable[[Sy
     return rows
 
 
+def epochs(work: str, n: float, floor: Floor, judge: Callable[[System], str]) -> Rows:
+    """Rows of `n` rows per second: the median over the epochs of all runs but the first of each, which holds what is done once.
+
+    A run answers with the seconds of its epochs; `floor` is that of one.
+    """
+
+    def rows(one: Running) -> Iterator[Row]:
+        seconds = float(np.median([epoch for run in one.runs for epoch in run.found[1:]]))
+        yield one.row(
+            work, "rows/s", n / seconds, quality=judge(one.system), floor=floor.words,
+            ratio_to_floor=rounded(seconds / floor.seconds),
+        )  # fmt: skip
+
+    return rows
+
+
 def duration(work: str, unit: str, floor: Floor, judge: Callable[[System], str]) -> Rows:
     """Rows of seconds for the whole; `floor` is that of one epoch or whatever a run counts."""
 
@@ -212,7 +229,7 @@ def opened(entrant: Entrant, place: Path) -> Iterator[System]:
     python = python_of(entrant.system)
     if python is None:
         raise SystemFailedError(f"{entrant.system} is not installed: make peers")
-    system = System(python, entrant.system, place, entrant.threads)
+    system = System(python, entrant.driver or entrant.system, place, entrant.threads)
     try:
         yield system
     finally:

@@ -56,6 +56,16 @@ def rmse(place: Path, exported: Path) -> str:
     return f"rmse {np.sqrt(total / len(user)):.4f}"
 
 
+def clicks(place: Path, exported: Path) -> str:
+    """AUC, ties counting half, and log loss, probabilities held within 1e-7 of 0 and 1, on the labels of the test."""
+    label, p = np.load(place / "test_label.npy") > 0, load(exported)["probability"].astype(np.float64)
+    left = np.sort(p[~label])
+    below = np.searchsorted(left, p[label], "left") + np.searchsorted(left, p[label], "right")
+    p = np.clip(p, 1e-7, 1 - 1e-7)
+    loss = -np.log(np.where(label, p, 1 - p)).mean()
+    return f"auc {below.mean() / 2 / max(len(left), 1):.4f}, logloss {loss:.4f}"
+
+
 def exactness(place: Path, factors: Path, lists: np.ndarray, users: np.ndarray) -> str:
     """How many of the lists hold the best items there are, by scores in float64; equal within float32 rounding counts."""
     train, result = Matrix(place), load(factors)

@@ -34,21 +34,28 @@ class Floor:
 
 @dataclass(frozen=True)
 class Rates:
-    """gflops: a large float32 product; stream_gbs: reading memory in order; rows read and rows changed (read and written), in
-    million rows of 256 bytes per second, by the size of the table in MB. All on two threads."""
+    """gflops: a large float32 product; bf16_gflops: one of bfloat16; stream_gbs: reading memory in order; rows read and rows
+    changed (read and written), in million rows of 256 bytes per second, by the size of the table in MB. All on two threads."""
 
     gflops: float
+    bf16_gflops: float
     stream_gbs: float
     read_rows: dict[int, float]
     changed_rows: dict[int, float]
+    words: float
 
-    def product(self, flops: float) -> Floor:
+    def product(self, flops: float, bf16: bool = False) -> Floor:
         """So many multiplications and additions."""
-        return Floor(flops / self.gflops / 1e9, f"{flops / 1e9:.4g} GFLOP at {self.gflops:.0f} GFLOP/s")
+        rate = self.bf16_gflops if bf16 else self.gflops
+        return Floor(flops / rate / 1e9, f"{flops / 1e9:.4g} GFLOP at {rate:.0f} GFLOP/s")
 
     def stream(self, size: float) -> Floor:
         """So many bytes read in order."""
         return Floor(size / self.stream_gbs / 1e9, f"{size / 1e6:.4g} MB at {self.stream_gbs:.1f} GB/s")
+
+    def lookups(self, n: float) -> Floor:
+        """So many words looked up."""
+        return Floor(n / self.words / 1e6, f"{n:.4g} words looked up at {self.words:.0f} M/s")
 
     def reads(self, n: float, dim: int, table_rows: int) -> Floor:
         """So many rows of `dim` float32 read at random from a table."""
@@ -71,7 +78,7 @@ def rates(folder: Path) -> Rates:
         file.write_text(json.dumps(_measured()))
     found = json.loads(file.read_text())
     tables = {name: {int(size): rate for size, rate in found[name].items()} for name in ("read_rows", "changed_rows")}
-    return Rates(found["gflops"], found["stream_gbs"], **tables)
+    return Rates(found["gflops"], found["bf16_gflops"], found["stream_gbs"], **tables, words=found["words"])
 
 
 def _measured() -> dict[str, Any]:
@@ -79,9 +86,12 @@ def _measured() -> dict[str, Any]:
 
     torch.set_num_threads(THREADS)
     numbers, a = torch.ones(STREAM_MB * 250_000), torch.rand(PRODUCT, PRODUCT)
+    b = a.bfloat16()
     return {
         "gflops": 2e-9 * PRODUCT**3 / _best(lambda: a @ a),
+        "bf16_gflops": 2e-9 * PRODUCT**3 / _best(lambda: b @ b),
         "stream_gbs": 4e-9 * len(numbers) / _best(lambda: numbers.sum()),
+        "words": _lookup_rate(),
         "read_rows": {size: _read_rate(size) for size in TABLE_MB},
         "changed_rows": {size: _change_rate(size) for size in TABLE_MB},
     }
@@ -102,6 +112,12 @@ def _change_rate(size: int) -> float:
     rows = [np.random.default_rng(0).integers(0, len(part), N_ROWS) for part in parts]
     with ThreadPoolExecutor(THREADS) as pool:
         return 1e-6 * THREADS * N_ROWS / _best(lambda: list(pool.map(_change, parts, rows)))
+
+
+def _lookup_rate(n: int = 100_000) -> float:
+    known = {f"word {row}": row for row in range(n)}
+    asked = [f"word {row}" for row in np.random.default_rng(0).integers(0, n, n)]
+    return 1e-6 * n / _best(lambda: [known[word] for word in asked])
 
 
 def _best(do: Callable[[], object], repeats: int = 5) -> float:

@@ -30,7 +30,9 @@ def machine(folder: Path) -> Iterator[Row]:
     """The rates that floors are made of."""
     found = rates(folder)
     yield Row(work="machine", system="float32 product", value=rounded(found.gflops), unit="GFLOP/s")
+    yield Row(work="machine", system="bfloat16 product", value=rounded(found.bf16_gflops), unit="GFLOP/s")
     yield Row(work="machine", system="read in order", value=rounded(found.stream_gbs), unit="GB/s")
+    yield Row(work="machine", system="words looked up", value=rounded(found.words), unit="million/s")
     for verb, table in (("read", found.read_rows), ("changed", found.changed_rows)):
         for size, rate in table.items():
             yield Row(work="machine", system=f"256-byte rows {verb}, {size} MB", value=rounded(rate), unit="million/s")

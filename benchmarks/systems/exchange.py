@@ -1,4 +1,4 @@
-"""A data set as every system reads it: a folder of arrays, users by items, train and test."""
+"""A data set as every system reads it: a folder of arrays, users by items or labelled rows of fields, train and test."""
 
 from __future__ import annotations
 
@@ -28,6 +28,28 @@ class Matrix:
     def row(self, user: int) -> np.ndarray:
         """The items of a user."""
         return self.indices[self.indptr[user] : self.indptr[user + 1]]
+
+
+class Clicks:
+    """ids int32 [E, F], values 0 .. sizes[f] - 1 of each category; numbers float32 [E, D], none missing; label float32 [E], 0 or 1.
+
+    names: those of the categories.
+    """
+
+    def __init__(self, folder: Path, part: str = "train") -> None:
+        facts = json.loads((folder / "facts.json").read_text())
+        self.names, self.sizes = facts["names"], facts["sizes"]
+        self.ids, self.numbers, self.label = (
+            np.load(folder / f"{part}_{name}.npy") for name in ("ids", "numbers", "label")
+        )
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Every field by name, numbers behind categories."""
+        numbers = {f"n{k}": column for k, column in enumerate(self.numbers.T)}
+        return dict(zip(self.names, self.ids.T, strict=True)) | numbers
 
 
 def save(folder: Path, **arrays: np.ndarray) -> None:

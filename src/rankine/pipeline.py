@@ -9,15 +9,12 @@ import bisect
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from rankine.arrays import Float, Int, Ragged
 from rankine.errors import RequestError, closest
-from rankine.kernels.ranks import Scores
-from rankine.kernels.topk import Products
 from rankine.models.base import Source
 from rankine.recommender import Ranked, Recommender, can_rank_similar
 
@@ -98,10 +95,10 @@ class Pipeline:
     def __contains__(self, item_id: object) -> bool:
         return item_id in self._facts
 
-    @property
+    @cached_property
     def context(self) -> list[str]:
         """The context columns that a request may name."""
-        return sorted({name for recommender in self.recommenders for name in recommender.encoder.context})
+        return sorted({name for recommender in self.recommenders for name in recommender.encoder.columns})
 
     def warm_up(self) -> None:
         """Answer once, so that what is compiled or loaded at first use is there before the first visitor."""
@@ -121,6 +118,9 @@ class Pipeline:
         """The best `k` items for the request. Raises RequestError for a `k` out of range or an unknown context column."""
         if not 1 <= request.k <= MAX_K:
             raise RequestError(f"`k` must be between 1 and {MAX_K}; got {request.k}")
+        for name in request.context:
+            if name not in self.context:
+                raise RequestError(f"unknown context column `{name}`{closest(name, self.context)}")
         request, unknown = self._without_unknown(request)
         hidden = {*request.exclude, *(request.history if request.exclude_history else ())}
         places: dict[str, Place] = {}
@@ -184,10 +184,8 @@ class Pipeline:
 
     def _ask(self, recommender: Recommender, request: Request, exclude: Sequence[str]) -> tuple[list[Ranked], str]:
         """The items a recommender has evidence for, best first, and in words what it knew."""
-        known = {name: value for name, value in request.context.items() if name in recommender.encoder.context}
-        for name in request.context:
-            if name not in recommender.encoder.context:
-                raise RequestError(f"unknown context column `{name}`{closest(name, recommender.encoder.context)}")
+        columns = recommender.encoder.columns
+        known = {name: value for name, value in request.context.items() if name in columns}
         query = recommender.encoder.query(
             user=request.user,
             history=request.history,
@@ -198,7 +196,7 @@ class Pipeline:
         )
         if not bool(recommender.model.evidence(query)[0]):
             return [], "knows nothing about this visitor"
-        items, values = _best(recommender.scores(query), recommender.encoder.items.index(list(exclude)), request.k)
+        items, values = recommender.best(query, request.k, recommender.encoder.items.index(list(exclude)))
         names = recommender.encoder.items.names(items)
         found = [Ranked(name, float(value)) for name, value in zip(names, values, strict=True)]
         return found, "answered" if found else "has nothing new to show"
@@ -221,21 +219,3 @@ class Pipeline:
     def title(self, item_id: str) -> str:
         """The title of an item, its id where it has none."""
         return str(self._facts.get(item_id, {}).get("title") or item_id)
-
-
-def _best(row: Scores, exclude: Int, k: int) -> tuple[Int, Float]:
-    """The k best items of one request that stand above the lowest score: at the lowest a sparse model says nothing about an item."""
-    if isinstance(row, Products):
-        items, found = row.top_k(k + 1, Ragged.from_rows([exclude]))
-        if items[0, k] >= 0 and found[0, k] < found[0, k - 1]:
-            return items[0, :k], found[0, :k]  # something stands below them, so the lowest score does
-        row = row.written()
-    scores = row[0]
-    floor = scores.min()
-    allowed = scores > floor
-    allowed[exclude[exclude < len(scores)]] = False
-    rows = np.flatnonzero(allowed)
-    if len(rows) > k:
-        rows = rows[scores[rows] >= np.partition(scores[rows], len(rows) - k)[len(rows) - k]]  # ties at the k-th stay
-    rows = rows[np.lexsort((rows, -scores[rows]))][:k]
-    return rows.astype(np.int32), scores[rows]

@@ -19,16 +19,38 @@ from rankine.arrays import Ragged
 from rankine.config import from_dict, to_dict
 from rankine.data.dataset import Dataset
 from rankine.errors import ConfigError, ModelError
+from rankine.features.config import FeaturesConfig
 from rankine.features.encode import Encoder
 from rankine.features.events import EventArrays
+from rankine.features.history import Past
 from rankine.features.queries import Queries
+from rankine.features.rows import Rows
+from rankine.features.slots import Slots
 from rankine.kernels.ranks import pair_scores
 from rankine.models import MODELS
-from rankine.models.base import ItemNeighbours, Model, Needs, RatingModel, SolvedModel, Source, VectorModel
+from rankine.models.base import (
+    ClickModel,
+    ItemNeighbours,
+    Model,
+    Needs,
+    RatingModel,
+    RowModel,
+    SolvedModel,
+    Source,
+    VectorModel,
+)
 from rankine.models.neural import NeuralModel
 from rankine.recommender import Recommender, fit_arrays, new_model
 
-SMALL = {"epochs": 3, "embedding_dim": 4, "batch_size": 32}  # settings that keep a fit short, where a model has them
+SMALL: dict[str, Any] = {  # settings that keep a fit short, where a model has them
+    "epochs": 3,
+    "embedding_dim": 4,
+    "batch_size": 32,
+    "n_negatives": 1,
+    "hidden_dims": [8, 4],
+    "fm_epochs": 1,
+}
+FEATURES = FeaturesConfig(last_items=3, met_before=True, crosses=(("item_id", "device"),))
 START = 1_760_000_000.0
 every_model = pytest.mark.parametrize("name", sorted(MODELS))
 
@@ -55,7 +77,7 @@ def shop(n: int = 500, seed: int = 11) -> Dataset:
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
-    return Encoder.fit(shop())
+    return Encoder.fit(shop(), features=FEATURES)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +132,23 @@ def together(batch: list[Queries]) -> Queries:
         n_users=batch[0].n_users,
         n_items=batch[0].n_items,
         context={c: np.concatenate([q.context[c] for q in batch]) for c in batch[0].context},
+        rows=rows_together([q.rows for q in batch if q.rows is not None]),
+    )
+
+
+def rows_together(batch: list[Rows]) -> Rows | None:
+    if not batch:
+        return None
+    pasts = [rows.pairs.past for rows in batch if rows.pairs is not None and rows.pairs.past is not None]
+    histories = [past.line.items[past.start[0] : past.end[0]] for past in pasts]
+    assert len(histories) == len(batch)
+    assert batch[0].pairs is not None
+    time = np.concatenate([rows.pairs.time for rows in batch if rows.pairs is not None])
+    weights = [rows.request.weight for rows in batch if rows.request.weight is not None]
+    return dataclasses.replace(
+        batch[0],
+        request=Slots(np.concatenate([rows.request.idx for rows in batch]), np.concatenate(weights)),
+        pairs=dataclasses.replace(batch[0].pairs, time=time, past=Past.of_rows(Ragged.from_rows(histories))),
     )
 
 
@@ -125,7 +164,9 @@ def without_history(queries: Queries) -> Queries:
 
 def bare(data: EventArrays) -> EventArrays:
     """The same events with nothing but who and what."""
-    return dataclasses.replace(data, value=None, timestamp=None, session_idx=None, context={}, context_sizes={})
+    return dataclasses.replace(
+        data, value=None, timestamp=None, session_idx=None, context={}, context_sizes={}, rows=None
+    )
 
 
 def equal_states(a: Model, b: Model) -> bool:
@@ -246,7 +287,7 @@ def test_what_a_monitor_asks_on_the_way_leaves_no_trace(
 def test_events_of_nobody_known_are_refused_or_leave_finite_scores(name: str) -> None:
     frame = shop().events.with_columns(pl.lit(None, pl.String).alias("user_id"))
     dataset = Dataset.from_frames(frame)
-    encoder = Encoder.fit(dataset)
+    encoder = Encoder.fit(dataset, features=FEATURES)
     try:
         model = fit_arrays(name, encoder, encoder.events(dataset.events), settings_of(name)).model
     except ModelError as error:
@@ -328,7 +369,7 @@ def test_scores_of_some_items_are_those_of_all(
 ) -> None:
     model, queries = fitted(name).model, requests(encoder)
     items = np.array([4, 0, 17], np.int32)
-    np.testing.assert_allclose(model.score(queries, items), model.score(queries)[:, items], rtol=1e-6)
+    np.testing.assert_allclose(model.score(queries, items), model.score(queries)[:, items], rtol=1e-5, atol=1e-6)
 
 
 @every_model
@@ -392,7 +433,12 @@ def test_what_is_missing_is_said_before_any_work(
         monkeypatch.setattr(MODELS[name], work, lambda *_, **__: pytest.fail("it had begun"), raising=False)
     wanted = [
         word
-        for flag, word in ((needs.values, "value"), (needs.sessions, "session"), (needs.timestamps, "timestamp"))
+        for flag, word in (
+            (needs.values, "value"),
+            (needs.sessions, "session"),
+            (needs.timestamps, "timestamp"),
+            (needs.rows, "fields"),
+        )
         if flag
     ]
     with pytest.raises(ModelError, match=f"`{name}` needs .*{wanted[0] if wanted else needs.context[0]}"):
@@ -450,3 +496,14 @@ def test_each_kind_of_model_keeps_its_own_promise(
         assert len(close) == len(likeness) == len(set(close.tolist()))
         assert ((close >= 0) & (close < len(encoder.items))).all()
         assert np.isfinite(likeness).all()
+    if isinstance(model, ClickModel):
+        items = np.resize(np.arange(len(encoder.items) + 1, dtype=np.int32), len(queries))  # one of them not known
+        chance = model.probability(queries, items)
+        assert chance.shape == (len(queries),)
+        assert chance.dtype == np.float32
+        assert ((chance >= 0) & (chance <= 1)).all()
+    if isinstance(model, RowModel):
+        assert queries.rows is not None
+        logits = model.logits(queries.rows.of(slice(None), items))
+        assert logits.shape == (len(queries),)
+        assert np.isfinite(logits).all()

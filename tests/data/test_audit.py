@@ -15,8 +15,10 @@ from rankine.data.audit import (
     check_duplicates,
     check_fitted_on,
     check_order,
+    check_propensity,
     check_queries,
     check_sessions,
+    check_shown_before,
     check_vocabulary,
 )
 from rankine.data.dataset import Dataset
@@ -319,3 +321,32 @@ def test_session_numbers_that_start_anew_for_each_user_are_noticed() -> None:
     assert (found.ok, found.severity) == (False, "warn")
     assert found.text == "1 of 2 session ids belong to several users: make them unique"
     assert check_sessions(events.head(2)).ok
+
+
+# impressions
+
+
+def test_impressions_that_training_answers_are_counted_and_warned_of() -> None:
+    rows = {"user_id": list("uuuv"), "item_id": list("aaba"), "device": ["x", "y", "x", None], "part": [1, 2, 2, 1]}
+    events = pl.DataFrame(rows).with_columns(event_type=pl.lit("impression"), value=pl.lit(1.0))
+    train, test = events.filter(part=1).drop("part"), events.filter(part=2).drop("part")
+    fold = fold_of(log(time=False), by="random", test=0.2)
+    fold = replace(fold, test=test)
+    assert check_shown_before(fold, train, ["device"]).ok
+    again = replace(fold, test=pl.concat([test, train.with_columns(value=0.0)]))  # another answer to the same question
+    found = check_shown_before(again, train, ["device"])
+    assert (found.ok, found.severity) == (False, "warn")
+    assert found.text == "2 of 4 test events repeat user, item and context of a training event"
+    assert not check_shown_before(fold, train, []).ok
+    assert check_shown_before(replace(again, ordered=True), train, ["device"]).ok  # visitors do meet an item again
+
+
+@pytest.mark.parametrize("chances", [[0.25] * 4, [0.7, 0.1, 0.1, 0.1], [0.9, 0.05, 0.04, 0.01]])
+def test_propensities_that_the_log_was_drawn_with_pass_and_others_do_not(chances: list[float]) -> None:
+    p = np.array(chances)
+    drawn = p[np.random.default_rng(2).choice(4, 5000, p=p)]
+    assert check_propensity(drawn, 4).ok
+    for wrong in (drawn / 2, np.minimum(1.3 * drawn, 1), 1 - drawn):
+        found = check_propensity(wrong, 4)
+        assert (found.ok, found.severity) == (False, "warn")
+        assert "with 4 items that may be shown it should be 4" in found.text

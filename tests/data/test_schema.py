@@ -63,9 +63,59 @@ def test_the_usual_types_of_the_domain_are_known() -> None:
     assert {n for n, f in kinds.items() if f is Feedback.SOCIAL} == social
     assert {n for n, f in kinds.items() if f is Feedback.EXPLICIT} == {"rating", "review"}
     assert {n for n, f in kinds.items() if f is Feedback.INTENT} == {"search"}
+    assert {n for n, f in kinds.items() if f is Feedback.SHOWN} == {"impression"}
     assert {n for n, m in EVENT_TYPES.items() if m.weight < 0} == {"return", "unfollow"}
     assert {n for n, m in EVENT_TYPES.items() if m.hides} == {"block"}
     assert EVENT_TYPES["search"].weight == 0
+
+
+def impressions(values: list[float | None], **types: EventType) -> tuple[Schema, pl.DataFrame]:
+    frame = pl.DataFrame({"event_type": ["impression"] * len(values), "value": pl.Series(values, dtype=pl.Float64)})
+    return Schema(event_types={**EVENT_TYPES, **types}), frame
+
+
+def test_an_impression_weighs_something_where_its_item_was_taken() -> None:
+    schema, frame = impressions([1.0, 0.0, 1.0], impression=EventType(feedback=Feedback.SHOWN, weight=2))
+    mixed = pl.concat([frame, pl.DataFrame({"event_type": ["cart", "block"], "value": [7.0, None]})])
+    assert schema.weights(mixed).to_list() == [2, 0, 2, 3, 0]
+    assert schema.weights(mixed).dtype == pl.Float32
+    assert schema.shown(mixed["event_type"]).to_list() == [True, True, True, False, False]
+    assert Schema().weights(pl.DataFrame({"event_type": ["cart"]})).to_list() == [3]
+    assert [schema.taken("impression", v) for v in (0, 1)] == [False, True]
+    assert schema.taken("cart", None)
+
+
+@pytest.mark.parametrize("value", [0.5, 2.0, -1.0, None, float("nan"), float("inf")])
+def test_an_impression_must_say_whether_its_item_was_taken(value: float | None) -> None:
+    schema, frame = impressions([1.0, value, value])
+    for ask in (lambda: schema.weights(frame), lambda: schema.taken("impression", value)):
+        with pytest.raises(DataError, match=r"must be 1 \(taken\) or 0 \(left\); got .* set `taken_from`"):
+            ask()
+    with pytest.raises(DataError, match="got no column `value`"):
+        schema.weights(frame.drop("value"))
+
+
+def test_a_value_from_a_threshold_on_counts_as_taken() -> None:
+    shown = EventType(feedback=Feedback.SHOWN, taken_from=4.0)
+    schema, frame = impressions([1.0, 3.5, 4.0, 5.0], impression=shown)
+    assert schema.weights(frame).to_list() == [0, 0, 1, 1]
+    assert [schema.taken("impression", v) for v in (3.5, 4)] == [False, True]
+    schema, frame = impressions([1.0, None], impression=shown)
+    with pytest.raises(DataError, match=r"needs a `value`, taken from 4.0 on; got None in 1 of them"):
+        schema.weights(frame)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"taken_from": 4}, '`taken_from` is for event types with feedback = "shown"; got "implicit"'),
+        ({"feedback": "shown", "weight": 0}, "whose feedback is `shown` must be above 0; got 0.0"),
+    ],
+)
+def test_an_event_type_that_contradicts_itself_is_an_error(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Schema.from_dict({"event_types": {"x": values}})
+    assert message in str(caught.value)
 
 
 def test_context_is_every_other_event_column() -> None:

@@ -9,8 +9,11 @@ import polars as pl
 import pytest
 
 from rankine.errors import ConfigError, DataError
-from rankine.evaluation.compare import Pair, compare, holm, interval, intervals, letters, resample
-from rankine.evaluation.evaluate import Evaluation
+from rankine.evaluation.clicks import Clicks
+from rankine.evaluation.compare import POISSON, Pair, compare, holm, interval, intervals, letters, resample
+from rankine.evaluation.evaluation import Evaluation, pool
+from rankine.kernels.ranks import auc
+from rankine.random import stream
 
 
 def evaluation(values: Any, units: Any = None, metric: str = "hr@10") -> Evaluation:
@@ -136,6 +139,74 @@ def test_different_cases_are_not_compared() -> None:
 def test_a_metric_without_a_value_per_case_is_not_compared() -> None:
     with pytest.raises(ConfigError, match="`coverage@10` has no value per case for `a`"):
         compare({"a": evaluation([1, 2])}, "coverage@10")
+
+
+def forecasts(seed: int, n_users: int = 60, noise: tuple[float, ...] = (0.5, 3.0)) -> list[Evaluation]:
+    """Models that see the log-odds of the same clicks through more or less noise."""
+    rng = np.random.default_rng(seed)
+    unit_idx = np.repeat(np.arange(n_users), 10)
+    odds = rng.normal(0, 1, n_users)[unit_idx] + rng.normal(0, 1, len(unit_idx))
+    label = rng.random(len(odds)) < 1 / (1 + np.exp(-odds))
+    found = []
+    for sigma in noise:
+        p = 1 / (1 + np.exp(-odds - rng.normal(0, sigma, len(odds))))
+        clicks = Clicks(p.astype(np.float32), label, unit_idx)
+        found.append(
+            Evaluation(
+                values={},
+                totals={"auc": auc(clicks.probability, label), "gauc": 0.0, "coverage@10": 0.5},
+                unit_idx=unit_idx,
+                unit_names=pl.Series([f"u{u}" for u in range(n_users)]),
+                unit="user",
+                seconds=0.0,
+                judged=(clicks,),
+                clicks=clicks,
+            )
+        )
+    return found
+
+
+def test_a_unit_counts_as_often_as_a_poisson_draw_says() -> None:
+    counts = np.bincount(POISSON.astype(int))
+    np.testing.assert_allclose(counts, [65536 * math.exp(-1) / math.factorial(k) for k in range(9)], atol=1)
+    assert POISSON.mean() == 1
+    assert POISSON.var() == pytest.approx(1, abs=1e-4)
+
+
+def test_an_auc_decides_with_the_draws_of_its_users() -> None:
+    sharp, dull = forecasts(1)
+    found = compare({"dull": dull, "sharp": sharp}, "auc")
+    assert found.order == ("sharp", "dull")
+    assert found.letters == {"sharp": "A", "dull": "B"}
+    (pair,) = found.pairs
+    assert pair.low < pair.difference < pair.high
+    draws = resample([sharp, dull], "auc", seed=3, n_resamples=20)
+    weights = POISSON[stream(3, "bootstrap").integers(0, 1 << 16, (60, 20), np.uint16)].astype(int).T
+    for row in (0, 7, 19):
+        for column, one in enumerate((sharp, dull)):
+            assert one.clicks is not None
+            times = weights[row][one.unit_idx]
+            again = auc(np.repeat(one.clicks.probability, times), np.repeat(one.clicks.label, times))
+            assert draws[row, column] == pytest.approx(again, abs=1e-12)
+
+
+def test_the_interval_of_an_auc_covers_the_truth_as_often_as_it_says() -> None:
+    truth = float(np.mean([forecasts(seed, 5000)[0].mean("auc") for seed in range(1000, 1004)]))
+    covered = 0
+    for seed in range(200):
+        found = interval(forecasts(seed, noise=(0.5,))[0], "auc", seed=seed, n_resamples=200)
+        covered += found.low <= truth <= found.high
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_the_auc_of_fits_is_resampled_as_their_mean() -> None:
+    parts = forecasts(4, noise=(0.5, 1.0, 2.0))
+    both = pool(parts, same_cases=True)
+    draws = resample([*parts, both], "auc", seed=0, n_resamples=30)
+    np.testing.assert_allclose(draws[:, 3], draws[:, :3].mean(1))
+    found = intervals([(both, "auc"), (parts[0], "gauc")], seed=0)
+    assert found[0].low < both.mean("auc") < found[0].high
+    compare({"once": parts[0], "three times": both}, "auc", n_resamples=20)
 
 
 def test_holm_by_hand() -> None:

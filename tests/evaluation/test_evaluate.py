@@ -12,7 +12,7 @@ from rankine.arrays import Ragged
 from rankine.errors import ConfigError, ScoreError
 from rankine.evaluation import evaluate
 from rankine.evaluation.cases import Cases
-from rankine.evaluation.evaluate import Evaluation, evaluate_ranking, evaluate_ratings, pool
+from rankine.evaluation.evaluate import evaluate_clicks, evaluate_logged, evaluate_ranking, evaluate_ratings
 from rankine.features.queries import Queries
 from rankine.models.base import Source, VectorModel
 
@@ -195,33 +195,6 @@ def test_metrics_of_another_protocol_are_an_error() -> None:
         evaluate_ratings(lambda user, item: np.ones(1, np.float32), plain, ["rmse"])
 
 
-def part(values: list[float], units: list[str], coverage: float) -> Evaluation:
-    names = pl.Series(sorted(set(units)))
-    return Evaluation(
-        values={"hr@1": np.array(values)},
-        totals={"coverage@1": coverage},
-        unit_names=names,
-        unit_idx=np.array([names.to_list().index(u) for u in units]),
-        unit="user",
-        seconds=1.0,
-        popularity=coverage,
-        counts={"unknown_targets": len(values)},
-    )
-
-
-def test_folds_are_pooled_case_by_case_and_units_of_a_name_joined() -> None:
-    both = pool([part([1, 0], ["a", "b"], 0.5), part([1, 1, 0], ["b", "c", "b"], 0.0)])
-    assert both.mean("hr@1") == 3 / 5
-    assert both.mean("coverage@1") == 0.25
-    assert both.unit_names.gather(both.unit_idx).to_list() == ["a", "b", "b", "c", "b"]
-    assert both.unit_names.to_list() == ["a", "b", "c"]
-    assert both.seconds == 2.0
-    assert both.counts == {"unknown_targets": 5}
-    assert both.popularity == 0.25
-    alone = part([1], ["a"], 0.5)
-    assert pool([alone]) is alone
-
-
 def rated(labels: Any) -> Cases:
     return cases_of([[0]] * len(labels), ["a"] * len(labels), values=labels)
 
@@ -237,3 +210,97 @@ def test_binary_metrics_compare_probabilities_with_what_came() -> None:
     assert 0 < found.mean("calibration") < 1
     with pytest.raises(ConfigError, match="`auc` needs values of 0 and of 1"):
         evaluate_ratings(lambda users, items: p, rated(labels + 1), ["auc"])
+
+
+def labelled(labels: Any, users: Any = None) -> Cases:
+    """One case per label, item 0 or an unknown one; without users each row counts alone."""
+    labels = np.asarray(labels, np.float64)
+    users = [f"u{u}" for u in (range(len(labels)) if users is None else users)]
+    return cases_of([[N_ITEMS * (n % 2)] for n in range(len(labels))], users, values=labels)
+
+
+def test_click_models_are_asked_in_blocks_about_the_item_of_each_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(7)
+    labels, p = rng.integers(0, 2, 50), rng.random(50).astype(np.float32)
+    asked: list[int] = []
+
+    def probability(queries: Queries, item_idx: Any) -> Scores:
+        asked.append(len(queries))
+        assert item_idx.tolist() == [N_ITEMS * (u % 2) for u in queries.user_idx.tolist()]
+        return p[queries.user_idx]
+
+    names = ["auc", "logloss", "accuracy", "gauc", "calibration", "normalised_entropy"]
+    cases = labelled(labels, rng.integers(0, 9, 50))
+    whole = evaluate_clicks(probability, cases, names)
+    monkeypatch.setattr(evaluate, "CLICK_BLOCK", 7)
+    parts = evaluate_clicks(probability, cases, names)
+    assert asked == [50, *[7] * 7, 1]
+    assert whole.figures == parts.figures
+    assert set(whole.figures) == set(names) == set(whole.resampled)
+    assert whole.mean("accuracy") == pytest.approx(np.mean((p >= 0.5) == (labels == 1)))
+    assert whole.mean("auc") == pytest.approx(np.mean([a > b for a in p[labels == 1] for b in p[labels == 0]]))
+    assert whole.clicks is not None
+    np.testing.assert_array_equal(whole.clicks.probability, p)
+    assert whole.counts["unknown_targets"] == 25
+
+
+def test_users_with_one_label_are_left_out_of_gauc_and_counted() -> None:
+    cases = labelled([0, 1, 0, 1, 1, 0, 0], ["a", "a", "a", "b", "b", "c", "d"])
+    p = np.array([0.1, 0.2, 0.3, 0.5, 0.5, 0.5, 0.5], np.float32)
+    found = evaluate_clicks(lambda queries, items: p, cases, ["gauc"])
+    assert found.mean("gauc") == 0.5
+    assert found.counts["users_of_one_label"] == 3
+    with pytest.raises(ConfigError, match="`gauc` needs a user with values of 0 and of 1; none of 7 has both"):
+        evaluate_clicks(lambda queries, items: p, labelled(cases.values), ["gauc"])
+    with pytest.raises(ConfigError, match="`gauc` is a mean over users, and the cases have none: they count by row"):
+        evaluate_clicks(lambda queries, items: p, replace(cases, unit="row"), ["gauc"])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -0.1, 1.5])
+def test_a_probability_that_is_none_names_its_case(bad: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "CLICK_BLOCK", 2)
+    p = np.array([0, 1, 0.5, bad, 0.5], np.float32)
+    with pytest.raises(ScoreError, match=r"wild: 1 probabilities are NaN or outside 0 to 1, the first, .*, for case 3"):
+        evaluate_clicks(lambda q, items: p[q.user_idx], labelled([0, 1, 0, 1, 0]), ["logloss"], "wild")
+    with pytest.raises(ScoreError, match=r"expected one probability per case, \[2\]; got \[2, 1\]"):
+        evaluate_clicks(lambda q, items: p[q.user_idx][:, None], labelled([0, 1, 0, 1, 0]), ["logloss"], "wild")
+
+
+def test_labels_of_one_kind_have_a_log_loss_and_no_auc() -> None:
+    half = np.full(3, 0.5, np.float32)
+    found = evaluate_clicks(lambda queries, items: half, labelled([0, 0, 0]), ["logloss", "accuracy", "calibration"])
+    assert found.mean("logloss") == pytest.approx(math.log(2))
+    with pytest.raises(ConfigError, match=r"metric `auc` needs values of 0 and of 1; got \[0.0\]"):
+        evaluate_clicks(lambda queries, items: half, labelled([0, 0, 0]), ["logloss", "auc"])
+    with pytest.raises(ConfigError, match=r"metric `logloss` needs values of 0 and of 1; got \[0.0, 0.5, 1.0\]"):
+        evaluate_clicks(lambda queries, items: half, labelled([0, 0.5, 1]), ["logloss"])
+
+
+def test_click_metrics_belong_to_cases_with_clicks() -> None:
+    with pytest.raises(ConfigError, match="metric `auc` needs cases with values: use the protocol `impressions`"):
+        evaluate_ranking(by_row(SCORES), cases_of([[0]], ["a"]), ["auc"], COUNTS)
+    with pytest.raises(ConfigError, match="click metrics need cases with values: use the protocol `impressions`"):
+        evaluate_clicks(lambda queries, items: np.ones(1), cases_of([[0]], ["a"]), ["auc"])
+    with pytest.raises(ConfigError, match="metric `rmse` does not fit these cases: use the protocol `ratings`"):
+        evaluate_clicks(lambda queries, items: np.ones(2), labelled([0, 1]), ["rmse"])
+    with pytest.raises(ConfigError, match="policy metrics need cases with propensities: use the protocol `logged`"):
+        evaluate_logged(by_row(SCORES), labelled([0, 1]), ["ips"])
+
+
+def test_a_policy_is_judged_by_the_rows_whose_item_it_shows() -> None:
+    cases = cases_of([[0], [3], [3], [8]], ["0", "1", "2", "3"], values=np.array([1.0, 1, 1, 1]))
+    cases = replace(cases, propensity=np.array([0.5, 0.5, 0.25, 0.1]))
+    scores = np.concatenate([SCORES, SCORES[:1]])  # the best items: 0, all (the first of them), 3 and 4 (3), 0
+    names = ["ips", "snips", "click_rate", "matched", "effective_rows"]
+    found = evaluate_logged(by_row(scores), cases, names)
+    assert found.values["ips"].tolist() == [2, 0, 4, 0]
+    assert found.values["matched"].tolist() == [1, 0, 1, 0]
+    assert found.figures == pytest.approx(
+        {"ips": 1.5, "snips": 1, "click_rate": 1, "matched": 0.5, "effective_rows": 36 / 20}
+    )
+    vague = evaluate_logged(by_row(scores), cases, ["ips"], temperature=1e9)
+    np.testing.assert_allclose(vague.values["ips"], [1 / 8 / 0.5, 1 / 8 / 0.5, 1 / 8 / 0.25, 0], rtol=1e-5)
+    products = Vectors(np.eye(4, 4), scores.T)
+    assert evaluate_logged(products.scorer(), cases, names).figures == pytest.approx(found.figures)
+    with pytest.raises(ScoreError, match="in none of 4 rows may the item that was shown be shown again"):
+        evaluate_logged(by_row(np.tile([0, 0, 0, 0, 0, 0, 0, 1], (4, 1))), cases, ["snips"])

@@ -11,7 +11,9 @@ import pytest
 from rankine.data.dataset import Dataset
 from rankine.data.schema import Kind, Schema
 from rankine.errors import DataError, RequestError
-from rankine.features.encode import CLOCK, Encoder, clock_numbers, clock_of, codes, session_codes
+from rankine.features.clock import CLOCK, clock_numbers, clock_of
+from rankine.features.codes import codes, session_codes
+from rankine.features.encode import Encoder
 
 FRIDAY = datetime(2026, 11, 20, 21, 5, tzinfo=UTC).timestamp()
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rankine.arrays import Ragged
-from rankine.kernels.ranks import all_finite, auc, target_ranks, top_k
+from rankine.kernels.ranks import DRAWS, all_finite, auc, auc_of_draws, groups_of_equals, target_ranks, top_k
 
 
 def slow_ranks(row: np.ndarray, targets: list[int], excluded: list[int], optimistic: bool) -> list[int]:
@@ -110,6 +110,28 @@ def test_auc_by_hand() -> None:
     assert auc(np.zeros(4), np.array([0, 1, 1, 0])) == 0.5
     assert np.isnan(auc(np.arange(3.0), np.ones(3)))
     assert np.isnan(auc(np.empty(0), np.empty(0)))
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from([1, 4, 1000]), st.integers(1, 2 * DRAWS + 1))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_the_auc_of_a_draw_is_that_of_the_rows_it_repeats(seed: int, n: int, n_values: int, n_draws: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, labels, units = rng.integers(0, n_values, n), rng.integers(0, 2, n), rng.integers(0, 7, n)
+    weights = rng.poisson(1.0, (7, n_draws))
+    order = np.argsort(scores, kind="stable")
+    found = auc_of_draws(units[order], labels[order], groups_of_equals(scores[order]), weights)
+    for draw in {0, n_draws // 2, n_draws - 1}:
+        times = weights[units, draw]
+        expected = auc(np.repeat(scores, times).astype(float), np.repeat(labels, times))
+        assert found[draw] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+def test_runs_of_equals_end_where_any_column_changes() -> None:
+    assert groups_of_equals(np.array([1, 1, 2, 2, 2])).tolist() == [2, 5]
+    assert groups_of_equals(np.array([1, 1, 2, 2, 2]), np.array([0, 1, 1, 1, 0])).tolist() == [1, 2, 4, 5]
+    assert groups_of_equals(np.array([3])).tolist() == [1]
+    with pytest.raises(ValueError, match=r"`units` must lie in 0 .. 1; got 0 .. 2"):
+        auc_of_draws(np.array([0, 2]), np.array([0, 1]), np.array([1, 2]), np.ones((2, 3)))
 
 
 def test_wrong_shapes_are_errors() -> None:

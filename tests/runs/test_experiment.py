@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -19,9 +19,11 @@ from rankine.features.encode import Encoder
 from rankine.features.events import EventArrays
 from rankine.models import MODELS
 from rankine.recommender import Recommender, fit_arrays
-from rankine.runs import Recipe, load
+from rankine.runs import Recipe, learn, load, prepare
 from rankine.runs import experiment as module
-from rankine.runs.experiment import Experiment, known_events, make_cases, run_experiment
+from rankine.runs.experiment import Experiment, run_experiment
+from rankine.runs.learn import Rehearsal
+from rankine.runs.questions import known_events, make_cases
 from rankine.runs.source import Source, open_source
 
 BASELINES = "models = { popularity = {}, item_to_item = {} }"
@@ -200,7 +202,7 @@ def test_what_cannot_be_run_is_refused_before_any_fit(
     text: str, error: type[Exception], message: str, experiment: Callable[..., Experiment],
     log: Callable[..., pl.DataFrame], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(module, "fit_arrays", lambda *_, **__: pytest.fail("it had begun"))
+    monkeypatch.setattr(learn, "fit_arrays", lambda *_, **__: pytest.fail("it had begun"))
     events = log() if "ratings" in text else log().drop("value")
     with pytest.raises(error, match=message):
         experiment(text, events)
@@ -225,7 +227,7 @@ def test_a_leaky_split_stops_the_run(
         events = events.with_columns(shelf=pl.col("item_id"))
     else:
         monkeypatch.setattr(module, "make_folds", lambda *given: [leaky(fold, leak) for fold in make_folds(*given)])
-    monkeypatch.setattr(module, "fit_and_evaluate", lambda *_, **__: pytest.fail("it had begun"))
+    monkeypatch.setattr(module, "run_fold", lambda *_, **__: pytest.fail("it had begun"))
     with pytest.raises(LeakError, match="the audit found"):
         experiment("models = { popularity = {} }", events)
 
@@ -258,7 +260,7 @@ def test_a_query_that_holds_its_target_is_found(
         values[cases.history_rows.offsets[row]] = cases.target_rows.values[row]
         return dataclasses.replace(cases, history_rows=cases.history_rows.with_values(values))
 
-    monkeypatch.setattr(module, "make_cases", peek)
+    monkeypatch.setattr(prepare, "make_cases", peek)
     with pytest.raises(LeakError, match="`target in query`: 1 of"):
         experiment("models = { popularity = {} }")
 
@@ -335,19 +337,21 @@ def test_without_a_validation_part_the_settings_stay(experiment: Callable[..., E
     assert als.settings == {"epochs": 3, "embedding_dim": 4}
 
 
-def test_epochs_on_a_schedule_stay_as_they_are(
-    experiment: Callable[[str], Experiment], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        module, "learning_curve", lambda *_: {"metric": "recall@20", "epochs": [1], "values": [1.0], "best": 1}
-    )
+def rehearsed(best: int, metric: str = "recall@20") -> Rehearsal:
+    """What a rehearsal without a fit would say."""
+    curve = {"metric": metric, "epochs": [1, 2, 3], "values": [1.0, 1.0, 1.0], "best": best}
+    return Rehearsal(cast(Recommender, None), curve, {"epochs": best}, 0.0)
+
+
+def test_epochs_on_a_schedule_stay_as_they_are(experiment: Callable[[str], Experiment]) -> None:
     text = 'split = { by = "user", test = 0.3, valid = 0.2 }\n'
-    kinds = {"linear": 3, "constant": 1}
-    for schedule, epochs in kinds.items():
+    for schedule in ("linear", "constant"):
         bpr = experiment(
-            text + f'models = {{ bpr = {{ epochs = 3, embedding_dim = 4, schedule = "{schedule}" }} }}'
+            text + f'models = {{ bpr = {{ epochs = 6, embedding_dim = 4, schedule = "{schedule}" }} }}'
         ).models["bpr"]
-        assert bpr.settings["epochs"] == bpr.model.config.epochs == epochs
+        assert bpr.curve is not None
+        kept = 6 if schedule == "linear" else bpr.curve["best"]
+        assert bpr.settings["epochs"] == bpr.model.config.epochs == kept
 
 
 def test_each_fold_takes_the_epochs_that_its_own_validation_part_chose(
@@ -355,15 +359,12 @@ def test_each_fold_takes_the_epochs_that_its_own_validation_part_chose(
 ) -> None:
     best, epochs = iter([3, 1, 2]), []
 
-    def curve(*_: object) -> dict[str, Any]:
-        return {"metric": "rmse", "epochs": [1, 2, 3], "values": [1.0, 1.0, 1.0], "best": next(best)}
-
     def watch(name: str, encoder: Encoder, data: EventArrays, settings: dict[str, Any], **options: Any) -> Recommender:
         epochs.append(settings["epochs"])
         return fit_arrays(name, encoder, data, settings, **options)
 
-    monkeypatch.setattr(module, "learning_curve", curve)
-    monkeypatch.setattr(module, "fit_arrays", watch)
+    monkeypatch.setattr(learn, "rehearse", lambda *_: rehearsed(next(best), "rmse"))
+    monkeypatch.setattr(learn, "fit_arrays", watch)
     text = 'split = { by = "random", folds = 3, valid = 0.1 }\nevaluate = { protocol = "ratings" }\n'
     mf = experiment(text + "models = { mf = { epochs = 3, embedding_dim = 4 } }").models["mf"]
     assert epochs == [3, 1, 2]
@@ -382,7 +383,7 @@ def test_the_curve_of_held_out_users_uses_what_is_known_of_them(
         histories.append(cases.queries.history.lengths)
         return cases
 
-    monkeypatch.setattr(module, "make_cases", watch)
+    monkeypatch.setattr(prepare, "make_cases", watch)
     text = (
         'data = { path = "here" }\nsplit = { by = "user", test = 0.3, valid = 0.3 }\nmodels = { als = { epochs = 2 } }'
     )

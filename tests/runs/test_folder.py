@@ -246,9 +246,9 @@ def test_rejected_rows_go_into_the_run_or_beside_the_one_that_was_not_made(
 def test_a_model_that_cannot_be_fitted_stops_the_run_before_the_others_are(
     quick: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rankine.runs import experiment
+    from rankine.runs import learn
 
-    monkeypatch.setattr(experiment, "fit_arrays", lambda *_, **__: pytest.fail("it had begun"))
+    monkeypatch.setattr(learn, "fit_arrays", lambda *_, **__: pytest.fail("it had begun"))
     with pytest.raises(ModelError, match="`mf` needs a `value` per event"):
         quick(QUICK.replace("popularity = {}", "popularity = {}, mf = {}"))
 

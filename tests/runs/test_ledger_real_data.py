@@ -12,8 +12,8 @@ import pytest
 from rankine.data.split import make_folds
 from rankine.features.encode import Encoder
 from rankine.runs import load
-from rankine.runs.experiment import known_events, make_cases
 from rankine.runs.ledger import reproduce
+from rankine.runs.questions import known_events, make_cases
 from rankine.runs.source import open_source
 
 pytestmark = pytest.mark.real_data

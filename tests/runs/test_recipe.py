@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from rankine.config import from_dict
 from rankine.data.readers import DataConfig
+from rankine.data.synthetic import ClicksConfig
 from rankine.data.synthetic.config import SIZES
 from rankine.errors import ConfigError
 from rankine.evaluation.metrics import MetricName
@@ -143,7 +145,7 @@ def test_recipes_are_found_by_path_and_by_name() -> None:
     assert find("shop-small") in shipped_recipes()
     with pytest.raises(ConfigError, match=r"no recipe `shop-smal` .*did you mean `shop-small`"):
         find("shop-smal")
-    with pytest.raises(ConfigError, match=r"no recipe `qqqq` \(a file needs its ending .toml\); valid: `amazon"):
+    with pytest.raises(ConfigError, match=r"no recipe `qqqq` \(a file needs its ending .toml\); valid: `adult"):
         find("qqqq")
     with pytest.raises(ConfigError, match=r"no file `no/such\.toml`"):
         load("no/such.toml")
@@ -161,6 +163,8 @@ def test_a_recipe_that_ships_can_be_run_as_far_as_can_be_told_without_its_data(p
         assert str(MetricName.parse(metric)) == metric
     if "shop" in recipe.data:
         assert recipe.data["shop"] in SIZES
+    elif "clicks" in recipe.data:
+        from_dict(ClicksConfig, recipe.data["clicks"])
     else:
         config = from_dict(DataConfig, recipe.data, "[data]")
         assert config.events is not None
@@ -173,9 +177,14 @@ def test_a_recipe_that_ships_writes_no_default_down(path: Path) -> None:
     recipe = load(path)
     usual = DEFAULT_METRICS[recipe.evaluate.protocol]
     assert tuple(written.get("evaluate", {}).get("metrics", ())) != usual
-    for key, settings in recipe.models.items():
-        plain = MODELS[model_name(key)].Config()
-        assert all(getattr(plain, name) != value for name, value in settings.items()), key
+    plain, shared = {key: MODELS[model_name(key)].Config() for key in recipe.models}, written.get("shared", {})
+    for keys, settings in written["models"].items():
+        for key in keys.split(", "):
+            usual = {**dataclasses.asdict(plain[key]), **shared}  # what holds where the model says nothing
+            assert all(usual[name] != value for name, value in settings.items()), key
+    for name, value in shared.items():
+        having = [getattr(config, name) for config in plain.values() if hasattr(config, name)]
+        assert any(default != value for default in having), name
 
 
 def test_every_published_comparison_has_a_popularity_or_a_bias_baseline() -> None:

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from rankine.evaluation.compare import interval
+from rankine.evaluation.report import render
 from rankine.runs import Recipe, Run
 from rankine.runs.experiment import Experiment
 from rankine.runs.results import BUCKETS, _part, per_unit
@@ -218,3 +219,57 @@ def test_a_variant_is_told_from_its_model_by_its_word(shop_run: Run, parsed: Cal
     assert cards["popularity context"]["label"] == f"{cards['popularity']['label']}, context"
     assert cards["popularity context"]["settings"] == {"context": ["device"]}
     assert cards["popularity"]["settings"] == {}
+
+
+CLICKS = """
+fits = 2
+split = { by = "random", test = 0.3, valid = 0.2 }
+evaluate = { protocol = "impressions", metrics = ["auc", "logloss", "calibration"] }
+models = { popularity = {}, lr = { epochs = 2 }, fm = { epochs = 2, embedding_dim = 2 } }
+"""
+
+
+def shown(events: pl.DataFrame) -> pl.DataFrame:
+    """The log as impressions: an item whose number fits that of the user is mostly taken."""
+    fits = events["item_id"].str.slice(1).cast(pl.Int64) % 5 == events["user_id"].str.slice(1).cast(pl.Int64) % 5
+    taken = fits.to_numpy() ^ (np.random.default_rng(4).random(len(events)) < 0.1)
+    return events.select("user_id", "item_id", "timestamp").with_columns(
+        event_type=pl.lit("impression"), value=pl.Series(taken.astype(np.float64))
+    )
+
+
+def test_click_models_tell_how_they_predict_what_they_rest_on_and_how_large_they_are(
+    experiment: Callable[..., Experiment], found: Callable[..., dict[str, Any]], log: Callable[..., pl.DataFrame]
+) -> None:
+    done = experiment(CLICKS, shown(log()))
+    written = found(done)
+    assert written["protocol"]["name"] == "impressions" and written["examples"] == []
+    assert written["split"]["test"]["taken"] == pytest.approx(done.cases.values.mean())
+    cards = {card["name"]: card for card in written["models"]}
+    for card in cards.values():
+        assert (
+            0 <= card["metrics"]["auc"]["low"] <= card["metrics"]["auc"]["mean"] <= card["metrics"]["auc"]["high"] <= 1
+        )
+        assert card["clicks"]["n"] == len(done.cases) == sum(b["n"] for b in card["clicks"]["bins"])
+        assert card["fits"]["n"] == 2 and len(card["fits"]["values"]["auc"]) == 2
+        assert np.mean(card["fits"]["values"]["auc"]) == pytest.approx(card["metrics"]["auc"]["mean"])
+    assert cards["popularity"]["training"] is cards["popularity"]["importance"] is None
+    assert "n_parameters" not in cards["popularity"]
+    fm, lr = cards["fm"], cards["lr"]
+    assert fm["training"]["precision"] == "fp32" and fm["training"]["rows_per_s"] > 0
+    assert lr["n_parameters"] == lr["table_parameters"] + 1
+    assert fm["n_parameters"] == 3 * lr["table_parameters"] + 1
+    layout = done.cases.queries.rows.layout
+    assert [row["field"] for row in fm["importance"]["fields"]] == [f.name for f in layout.fields]
+    assert len(fm["curve"]["loss"]) == len(fm["curve"]["epochs"]) and len(fm["curve"]["others"]) == 1
+    said = " ".join(check["text"] for check in written["checks"])
+    assert "neighbourhood baseline" not in said
+
+
+def test_a_report_of_click_models_is_drawn_from_what_is_written(
+    experiment: Callable[..., Experiment], found: Callable[..., dict[str, Any]], log: Callable[..., pl.DataFrame]
+) -> None:
+    html = render(found(experiment(CLICKS.replace("fits = 2", ""), shown(log()))))
+    for anchor in ("prob", "fields", "size", "learn"):
+        assert f'id="{anchor}"' in html
+    assert 'id="ex"' not in html

@@ -35,7 +35,7 @@ def folder(tmp_path: Path, log: Callable[..., pl.DataFrame]) -> Path:
         ('{ shop = "small", n_users = "many" }', "`n_users` .* must be a whole number; got 'many'"),
         ('{ shop = "small", n_users = 0 }', "`n_users` .*at least 1; got 0"),
         ('{ shop = "small", path = "mine" }', "unknown setting `path`"),
-        ("{ }", 'needs `path = "FOLDER"` or `shop = "small"`'),
+        ("{ }", 'needs `path = "FOLDER"`, `shop = "small"` or'),
         ('{ path = "mine", file = "x" }', r"unknown setting `file` for \[data\]"),
         ('{ path = "no-such" }', "recipe `tiny` reads `no-such`, which is not below"),
     ],

@@ -20,9 +20,12 @@ from rankine.evaluation.report import render
 from rankine.models import MODELS
 from rankine.runs import Recipe, load
 from rankine.runs import tune as search
-from rankine.runs.experiment import Experiment, learning_curve, run_experiment
+from rankine.runs.experiment import CURVE_CASES, Experiment, run_experiment
+from rankine.runs.learn import rehearse
+from rankine.runs.limits import searches
+from rankine.runs.prepare import validation
 from rankine.runs.recipe import Tuned
-from rankine.runs.results import compare_models, results, searches
+from rankine.runs.results import compare_models, results
 from rankine.runs.source import open_source
 from rankine.runs.study import StudyFile, Tried
 from rankine.runs.tune import tune
@@ -35,6 +38,12 @@ sessions = { collapse_repeats = true }
 SPLIT = 'split = { by = "time", test = "3d", valid = "3d" }\n'
 QUICK = HEAD + SPLIT + "[models]\npopularity = {}\nmarkov = {}\nsequential_rules = {}\n"
 CURVED = HEAD + SPLIT + "[models]\nals = { epochs = 4, embedding_dim = 4 }\n"
+CLICKS = """
+data = { clicks = { n_rows = 600, n_ids = 300 } }
+split = { by = "time", test = 0.2, valid = 0.2 }
+evaluate = { protocol = "impressions" }
+models = { lr = { epochs = 5 } }
+"""
 Searched = Callable[..., list[Winner]]
 
 
@@ -91,10 +100,22 @@ def test_the_value_is_the_metric_of_a_run_that_fits_the_training_part_and_asks_t
     recipe = load(write_recipe(CURVED))
     source = open_source(recipe)
     (fold,) = search.make_folds(source.dataset, recipe.split, recipe.seed)
-    curve = learning_curve("als", recipe.models["als"], recipe, fold, source)
+    part = validation(recipe, fold, source, CURVE_CASES)
+    curve = rehearse("als", recipe.models["als"], part, recipe.seed).curve
     assert winner.best.value == max(curve["values"])
     assert winner.best.epochs == curve["best"]
     assert winner.settings["epochs"] == curve["best"]
+
+
+def test_a_model_that_stops_by_itself_is_judged_by_its_best_epoch_and_keeps_its_epochs(
+    searched: Searched, tmp_path: Path
+) -> None:
+    (winner,) = searched(CLICKS, n_trials=2)
+    recipe = load(tmp_path / "tiny.toml")
+    curve = rehearse("lr", recipe.models["lr"], search.make_bench(recipe, open_source(recipe)), recipe.seed).curve
+    assert winner.start.value == curve["values"][curve["epochs"].index(curve["best"])]
+    assert winner.best.epochs is None
+    assert load(tmp_path / "search" / "tuned.toml").models["lr"]["epochs"] == 5
 
 
 def test_settings_that_the_recipe_states_are_kept_and_the_others_searched(searched: Searched) -> None:
@@ -230,13 +251,13 @@ def test_other_test_events_change_no_trial(
 
 
 def test_pruned_trials_count_and_are_no_winners(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = search.Bench.value
+    real = search.Validation.value
 
-    def worse(self: search.Bench, key: str, model: Any) -> float:
+    def worse(self: search.Validation, key: str, model: Any) -> float:
         start, l2 = type(model.config)().l2, model.config.l2
         return real(self, key, model) if l2 == start else 1e-6 * l2  # only the default is good
 
-    monkeypatch.setattr(search.Bench, "value", worse)
+    monkeypatch.setattr(search.Validation, "value", worse)
     (winner,) = searched(CURVED, n_trials=9)
     assert len(winner.study.tried) == 9
     assert winner.count("pruned") > 0

@@ -131,21 +131,27 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture
-def start(shop: Dataset, pipeline: Pipeline, runner: asyncio.Runner, tmp_path: Path) -> Iterator[Callable[..., Client]]:
-    """Starts a service with these settings on the log of this test; a second call is a restart."""
+def serve(runner: asyncio.Runner, tmp_path: Path) -> Iterator[Callable[..., Client]]:
+    """Starts a service of a pipeline over a dataset, on the log of this test; a second call is a restart."""
     clients: list[Client] = []
 
-    def started(**settings: Any) -> Client:
+    def started(pipeline: Pipeline, dataset: Dataset, visitors: pl.DataFrame, name: str, **settings: Any) -> Client:
         for client in clients:
             client.app.state.service.close()
         chosen = Settings(**{"log_path": str(tmp_path / "events.sqlite"), **settings})
-        clients.append(Client(create_app(pipeline, shop.schema, tiny_visitors(shop), chosen, "tiny"), runner))
+        clients.append(Client(create_app(pipeline, dataset.schema, visitors, chosen, name), runner))
         return clients[-1]
 
     yield started
     for client in clients:
         client.app.state.service.close()
         client.close()
+
+
+@pytest.fixture
+def start(shop: Dataset, pipeline: Pipeline, serve: Callable[..., Client]) -> Callable[..., Client]:
+    """Starts a service of the shop with these settings; a second call is a restart."""
+    return lambda **settings: serve(pipeline, shop, tiny_visitors(shop), "tiny", **settings)
 
 
 @pytest.fixture

@@ -95,8 +95,16 @@ def test_a_schema_that_keeps_unknown_types_takes_them() -> None:
 
 @pytest.mark.parametrize("name", sorted(EVENT_TYPES))
 def test_every_event_type_is_worth_what_the_schema_says(reader: EventReader, name: str) -> None:
-    [event] = reader.read({"user_id": "u", "item_id": "a", "event_type": name}, NOW).events
+    [event] = reader.read({"user_id": "u", "item_id": "a", "event_type": name, "value": 1}, NOW).events
     assert (event.weight, event.hides) == (EVENT_TYPES[name].weight, EVENT_TYPES[name].hides)
+
+
+def test_an_impression_that_was_left_weighs_nothing_and_must_say_so(reader: EventReader) -> None:
+    shown = {"user_id": "u", "item_id": "a", "event_type": "impression"}
+    batch = reader.read([shown | {"value": 0}, shown | {"value": 1}, shown], NOW)
+    assert [event.weight for event in batch.events] == [0, 1]
+    assert [(rejected.index, rejected.field) for rejected in batch.rejected] == [(2, "value")]
+    assert "must be 1 (taken) or 0 (left)" in batch.rejected[0].reason
 
 
 def test_an_event_of_next_year_and_one_nested_too_deep_are_rejected_alone() -> None:

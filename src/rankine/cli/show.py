@@ -37,14 +37,15 @@ def comparison(found: Mapping[str, Any]) -> Table:
         table.add_column(metric, justify="right")
     table.add_column("fit", justify="right")
     table.add_column("per case", justify="right")
+    digits = 3 if "@" in primary else 4
     for model in found["models"]:
         first = model["metrics"][primary]
-        rest = [f"{model['metrics'][m]['mean']:.3f}" if m in model["metrics"] else "" for m in metrics[1:]]
+        rest = [f"{model['metrics'][m]['mean']:.{digits}f}" if m in model["metrics"] else "" for m in metrics[1:]]
         table.add_row(
             model["letter"],
             model["name"],
-            f"{first['mean']:.3f}",
-            f"{first['low']:.3f} to {first['high']:.3f}",
+            f"{first['mean']:.{digits}f}",
+            span(first, digits),
             *rest,
             f"{model['fit_s']:.2f} s",
             f"{model['score_ms']:.2f} ms",
@@ -53,6 +54,12 @@ def comparison(found: Mapping[str, Any]) -> Table:
         best = [f"{found['oracle'][m]:.3f}" if m in found["oracle"] else "" for m in metrics]
         table.add_row("", "best reachable", best[0], "", *best[1:], "", "", style="dim")
     return table
+
+
+def span(figure: Mapping[str, float | None], digits: int) -> str:
+    """The ends of an interval, empty where there is none."""
+    low, high = figure["low"], figure["high"]
+    return "" if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def summary(run: Run) -> None:

@@ -22,6 +22,10 @@ MANY = 20
 """From this number of distinct items (or values) on, a one-to-one relation is not taken for chance."""
 
 
+SURE = 4.0
+"""Standard errors beyond which a mean is not taken for the one expected."""
+
+
 @dataclass(frozen=True)
 class Check:
     """What one check found: `text` says it in a sentence, whether it is fine or not."""
@@ -140,6 +144,31 @@ def check_context(events: pl.DataFrame, context_columns: Iterable[str]) -> list[
     Fails on a copy of `item_id` or `value` and on a one-to-one code of the items; warns on a code of `value`.
     """
     return [_check_column(events, column) for column in context_columns]
+
+
+def check_shown_before(fold: Fold, known: pl.DataFrame, context_columns: Iterable[str]) -> Check:
+    """Warns where test events repeat user, item and context of an event fitted to (`known`): their answers can be looked up.
+
+    In an ordered split that is no leak: visitors do meet an item again.
+    """
+    columns = ["user_id", "item_id", "event_type", *context_columns]
+    columns = [c for c in columns if c in known.columns and c in fold.test.columns]
+    asked = fold.test.select(columns).hash_rows()
+    n_same = int(asked.is_in(known.select(columns).hash_rows().implode()).sum())
+    text = f"{n_same:,} of {len(asked):,} test events repeat user, item and context of a training event"
+    return Check("shown before", fold.ordered or not n_same, text, "warn")
+
+
+def check_propensity(propensity: Array, n_items: int) -> Check:
+    """Warns where the chances that a log gives for its shown items cannot be those it was drawn with; float64 [B], above zero.
+
+    Where any of `n_items` may be shown, the mean of 1 / propensity is their number: a shown item of chance p comes p of the time.
+    """
+    inverse = 1 / np.asarray(propensity, np.float64)
+    mean, error = float(inverse.mean()), float(inverse.std() / np.sqrt(len(inverse)))
+    ok = abs(mean - n_items) <= SURE * error + 1e-6 * n_items
+    text = f"1 / propensity is {mean:.2f} on average, +- {error:.2f}; with {n_items} items that may be shown it should be {n_items}"
+    return Check("propensity", ok, text, "warn")
 
 
 def _check_column(events: pl.DataFrame, column: str) -> Check:

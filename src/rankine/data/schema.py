@@ -13,7 +13,7 @@ from typing import Any, Literal
 import polars as pl
 
 from rankine.config import from_dict, to_dict
-from rankine.errors import DataError, closest
+from rankine.errors import ConfigError, DataError, closest
 
 
 class Kind(StrEnum):
@@ -38,12 +38,13 @@ class Kind(StrEnum):
 
 
 class Feedback(StrEnum):
-    """How an event speaks: by deed, by a number, by a wish, or towards others."""
+    """How an event speaks: by deed, by a number, by a wish, towards others, or by being shown and taken or left."""
 
     IMPLICIT = "implicit"
     EXPLICIT = "explicit"
     INTENT = "intent"
     SOCIAL = "social"
+    SHOWN = "shown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +53,22 @@ class EventType:
 
     weight > 0 speaks for the item, < 0 against it, 0 says nothing about an item (a search).
     hides: the item leaves this user's rankings (a block); such an event trains nothing.
+    An event whose feedback is `shown` says by its value whether the item was taken (1) or left (0); its weight counts only where
+    taken. taken_from: any value is allowed, and the item counts as taken from this one on.
     """
 
     feedback: Feedback = Feedback.IMPLICIT
     weight: float = 1.0
     hides: bool = False
+    taken_from: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.feedback is Feedback.SHOWN and not self.weight > 0:
+            raise ConfigError(
+                f"the `weight` of an event type whose feedback is `shown` must be above 0; got {self.weight}"
+            )
+        if self.feedback is not Feedback.SHOWN and self.taken_from is not None:
+            raise ConfigError(f'`taken_from` is for event types with feedback = "shown"; got "{self.feedback}"')
 
 
 def _types(feedback: Feedback, weights: Mapping[str, float]) -> dict[str, EventType]:
@@ -72,6 +84,7 @@ EVENT_TYPES: dict[str, EventType] = {
     **_types(Feedback.INTENT, {"search": 0}),
     **_types(Feedback.SOCIAL, {"like": 2, "share": 2, "follow": 2, "unfollow": -2}),
     "block": EventType(feedback=Feedback.SOCIAL, weight=0, hides=True),
+    **_types(Feedback.SHOWN, {"impression": 1}),
 }
 
 EVENT_COLUMNS: dict[str, Kind] = {
@@ -136,11 +149,49 @@ class Schema:
             return EventType()
         raise DataError(f"unknown event_type {name!r}{closest(name, self.event_types)}")
 
-    def weights(self, event_types: pl.Series) -> pl.Series:
-        """What each event says about its item, Float32; 0 where it says nothing or hides it. Raises DataError for an unknown type."""
-        meanings = {name: self.event_type(name) for name in event_types.unique().to_list()}
+    def weights(self, events: pl.DataFrame) -> pl.Series:
+        """What each event says about its item, Float32; 0 where it says nothing, hides it, or the item was shown and left.
+
+        Raises DataError for an unknown type, and for an impression that does not say whether its item was taken.
+        """
+        types = events["event_type"]
+        meanings = {name: self.event_type(name) for name in types.unique().to_list()}
         weights = {name: 0.0 if meaning.hides else float(meaning.weight) for name, meaning in meanings.items()}
-        return event_types.replace_strict(weights, default=0.0, return_dtype=pl.Float32)
+        weight = types.replace_strict(weights, default=0.0, return_dtype=pl.Float32)
+        for name, meaning in meanings.items():
+            if meaning.feedback is Feedback.SHOWN:
+                weight = weight.zip_with(
+                    (types != name) | self._taken(events, name, meaning), pl.Series([0], dtype=pl.Float32)
+                )
+        return weight
+
+    def shown(self, event_types: pl.Series) -> pl.Series:
+        """Which events are impressions, Boolean."""
+        types = [name for name, meaning in self.event_types.items() if meaning.feedback is Feedback.SHOWN]
+        return event_types.is_in(types).fill_null(False)
+
+    def taken(self, event_type: str, value: float | None) -> bool:
+        """Whether an event says that its item was taken: every one but an impression that was left. Raises DataError."""
+        meaning = self.event_type(event_type)
+        if meaning.feedback is not Feedback.SHOWN:
+            return True
+        if value is None or value != value or (meaning.taken_from is None and value not in (0, 1)):
+            raise DataError(_no_outcome(event_type, meaning, str(value)))
+        return value >= (1 if meaning.taken_from is None else meaning.taken_from)
+
+    def _taken(self, events: pl.DataFrame, event_type: str, meaning: EventType) -> pl.Series:
+        """Where a value says taken; whatever it says of other event types. Raises DataError."""
+        if "value" not in events.columns:
+            raise DataError(_no_outcome(event_type, meaning, "no column `value`"))
+        value = events["value"]
+        bad = (
+            value.is_null() | value.is_nan()
+            if meaning.taken_from is not None
+            else ~value.is_in([0.0, 1.0]).fill_null(False)
+        )
+        if wrong := value.filter(bad.fill_null(True) & (events["event_type"] == event_type)).to_list():
+            raise DataError(_no_outcome(event_type, meaning, f"{wrong[0]}", f" in {len(wrong):,} of them"))
+        return value >= (1.0 if meaning.taken_from is None else meaning.taken_from)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in schema.toml and in a saved recommender."""
@@ -152,6 +203,15 @@ class Schema:
         schema = from_dict(cls, values, "the schema")
         merged = {**EVENT_TYPES, **schema.event_types}
         return cls(users=schema.users, items=schema.items, events=schema.events, event_types=merged, rules=schema.rules)
+
+
+def _no_outcome(event_type: str, meaning: EventType, got: str, often: str = "") -> str:
+    if meaning.taken_from is None:
+        return (
+            f"the `value` of an event of type `{event_type}` must be 1 (taken) or 0 (left); got {got}{often}: set `taken_from` "
+            f"under [event_types.{event_type}] where any value from one on counts as taken"
+        )
+    return f"an event of type `{event_type}` needs a `value`, taken from {meaning.taken_from} on; got {got}{often}"
 
 
 def kind_of(name: str, dtype: pl.DataType) -> Kind:

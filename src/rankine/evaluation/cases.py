@@ -15,7 +15,8 @@ import polars as pl
 from rankine.arrays import Array, Ragged
 from rankine.errors import DataError
 from rankine.evaluation.timeline import Timeline, queries_at, timeline
-from rankine.features.encode import Encoder, codes
+from rankine.features.codes import codes
+from rankine.features.encode import Encoder
 from rankine.features.events import repeats_previous
 from rankine.features.queries import MAX_HISTORY, Queries
 
@@ -24,7 +25,8 @@ from rankine.features.queries import MAX_HISTORY, Queries
 class Cases:
     """B questions: queries, the item_idx of their targets (`n_items` for an item not known), what to leave out, whom they count for.
 
-    exclude: item_idx per case, ascending, taken out of the ranking; candidates: the only items ranked; values: ratings, float64 [B];
+    exclude: item_idx per case, ascending, taken out of the ranking; candidates: the only items ranked; values: ratings, float64 [B],
+    or 1 where an item was taken and 0 where it was left; propensity: how likely the log was to show the item, float64 [B];
     unit: names of the users or sessions that are resampled together, unit_idx int64 [B];
     the rows and times of history and target events let the audit check them; counts says what was left out.
     """
@@ -37,6 +39,7 @@ class Cases:
     exclude: Ragged | None = None
     candidates: Ragged | None = None
     values: Array | None = None
+    propensity: Array | None = None
     history_rows: Ragged | None = None
     history_times: Array | None = None
     target_rows: Ragged | None = None
@@ -63,6 +66,7 @@ class Cases:
             exclude=part(self.exclude),
             candidates=part(self.candidates),
             values=None if self.values is None else self.values[rows],
+            propensity=None if self.propensity is None else self.propensity[rows],
             history_rows=part(self.history_rows),
             history_times=flat(self.history_times, self.history_rows),
             target_rows=part(self.target_rows),
@@ -91,7 +95,7 @@ def next_item(
             "no test session has two events: there is nothing to predict; test a longer period or use `user_items`"
         )
     queries, rows = queries_at(encoder, log, at, seen, max_history=MAX_HISTORY)
-    names, unit_idx = _units(log.session_name[at])
+    names, unit_idx = units_of(log.session_name[at])
     return Cases(
         queries=queries,
         targets=Ragged.from_lengths(log.item[at], np.ones(len(at), np.int64)),
@@ -133,7 +137,7 @@ def user_items(
     queries, targets, target_rows, rows = queries.take(some), targets.take(some), target_rows.take(some), rows[kept]
     queries = replace(queries, session_len=np.zeros(len(some), np.int64))
     exclude = queries.history if exclude_seen else None
-    names, unit_idx = _units(log.user_name[at[some]])
+    names, unit_idx = units_of(log.user_name[at[some]])
     return Cases(
         queries=queries,
         targets=targets,
@@ -184,7 +188,7 @@ def ratings(encoder: Encoder, test: pl.DataFrame) -> Cases:
     if not len(test):
         raise DataError("no test event has a `value` to predict: check the split and the rating column")
     users, items = encoder.users.index(test["user_id"]), encoder.items.index(test["item_id"])
-    names, unit_idx = _units(test["user_id"].fill_null("").to_numpy())
+    names, unit_idx = units_of(test["user_id"].fill_null("").to_numpy())
     n = len(test)
     queries = Queries(
         user_idx=users,
@@ -224,7 +228,8 @@ def _distinct_targets(
     return Ragged.from_lengths(log.item[rows[first]], lengths), Ragged.from_lengths(rows[first], lengths)
 
 
-def _units(names: Array) -> tuple[pl.Series, Array]:
+def units_of(names: Array | pl.Series) -> tuple[pl.Series, Array]:
+    """The distinct names in order of appearance, and the number of each row's, int64 [B]."""
     series = pl.Series(names, dtype=pl.String)
     distinct = series.unique(maintain_order=True)
     return distinct, codes(series).astype(np.int64)

@@ -16,12 +16,17 @@ import numpy as np
 
 from rankine.arrays import Array
 from rankine.errors import ConfigError, DataError, closest
-from rankine.evaluation.evaluate import Evaluation
+from rankine.evaluation.clicks import Figure as Whole
+from rankine.evaluation.evaluation import Evaluation
 from rankine.evaluation.metrics import MetricName
+from rankine.kernels.resampling import weighted_sums
 from rankine.random import stream
 
 LEVEL = 0.05
 RESAMPLES = 2000
+POISSON = np.repeat(np.arange(9.0), [24109, 24110, 12054, 4019, 1004, 201, 34, 4, 1])
+"""Poisson(1) as 2^16 equally likely numbers: mean 1, variance 0.99997, and a draw is a look-up."""
+DRAWN = 1 << 20  # weights at a time: 8 MiB
 Figure = tuple[Evaluation, str]  # an evaluation and the metric that is read off it
 
 
@@ -70,9 +75,10 @@ def compare(
     """Compare models evaluated on the same cases. Raises DataError where the cases differ, ConfigError for a metric without cases."""
     _same_cases(evaluations)
     for name, evaluation in evaluations.items():
-        if metric not in evaluation.values:
+        if metric not in evaluation.resampled:
             raise ConfigError(
-                f"`{metric}` has no value per case for `{name}`{closest(metric, evaluation.values)}: compare on one that has"
+                f"`{metric}` has no value per case for `{name}`{closest(metric, evaluation.resampled)}: "
+                "compare on one that has"
             )
     names = list(evaluations)
     means = {name: evaluations[name].mean(metric) for name in names}
@@ -112,18 +118,35 @@ def intervals(figures: Sequence[Figure], *, seed: int = 0, n_resamples: int = RE
 def _resample(figures: Sequence[Figure], seed: int, n_resamples: int) -> Array:
     """The figures under resampled units, float64 [n_resamples, F]; NaN where a draw holds none of a figure's units."""
     n_units = len(figures[0][0].unit_names)
-    counts = np.stack([np.bincount(e.unit_idx, minlength=n_units).astype(np.float64) for e, _ in figures], axis=1)
-    sums = np.stack([np.bincount(e.unit_idx, e.values[metric], minlength=n_units) for e, metric in figures], axis=1)
-    finish = [MetricName.parse(metric).metric.finish for _, metric in figures]
+    per_case = [f for f, (evaluation, metric) in enumerate(figures) if metric in evaluation.values]
+    means = _Means([figures[f] for f in per_case], n_units) if per_case else None
+    wholes: dict[int, Whole] = {f: e.whole(m) for f, (e, m) in enumerate(figures) if m not in e.values}
     rng, out = stream(seed, "bootstrap"), np.empty((n_resamples, len(figures)))
-    chunk = max(1, (1 << 22) // max(n_units, 1))
+    chunk = max(1, DRAWN // max(n_units, 1))
     for start in range(0, n_resamples, chunk):
-        weights = rng.poisson(1.0, (min(chunk, n_resamples - start), n_units)).astype(np.float64)
-        totals = weights @ counts
-        means = np.divide(weights @ sums, totals, out=np.full_like(totals, np.nan), where=totals > 0)
-        for column, last_step in enumerate(finish):
-            out[start : start + len(weights), column] = last_step(means[:, column])
+        rows = slice(start, min(start + chunk, n_resamples))
+        weights = POISSON[rng.integers(0, len(POISSON), (n_units, rows.stop - start), np.uint16)]
+        if means is not None:
+            out[rows, per_case] = means(weights)
+        for f, whole in wholes.items():
+            out[rows, f] = whole(weights)
     return out
+
+
+class _Means:
+    """The metrics that have a value per case, all figures at once."""
+
+    def __init__(self, figures: Sequence[Figure], n_units: int) -> None:
+        counts = [np.bincount(e.unit_idx, minlength=n_units).astype(np.float64) for e, _ in figures]
+        sums = [np.bincount(e.unit_idx, e.values[metric], minlength=n_units) for e, metric in figures]
+        self.amounts = np.stack([*counts, *sums])
+        self.finish = [MetricName.parse(metric).metric.finish for _, metric in figures]
+
+    def __call__(self, weights: Array) -> Array:
+        """The figures [R, F] of R draws, weights [U, R]."""
+        totals, sums = np.split(weighted_sums(self.amounts, weights), 2)
+        means = np.divide(sums, totals, out=np.full_like(totals, np.nan), where=totals > 0)
+        return np.stack([last_step(mean) for last_step, mean in zip(self.finish, means, strict=True)], axis=1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -156,13 +179,15 @@ def letters(order: Sequence[str], pairs: Sequence[Pair]) -> dict[str, str]:
 
 
 def _p_value(difference: float, draws: Array) -> float:
-    deviation = float(np.nanstd(draws))
+    deviation = 0.0 if np.isnan(draws).all() else float(np.nanstd(draws))
     if deviation == 0:
         return 1.0 if difference == 0 else 0.0
     return math.erfc(abs(difference) / deviation / math.sqrt(2))
 
 
 def _percentiles(draws: Array) -> tuple[float, float]:
+    if np.isnan(draws).all():
+        return math.nan, math.nan
     low, high = np.nanpercentile(draws, [100 * LEVEL / 2, 100 * (1 - LEVEL / 2)])
     return float(low), float(high)
 

@@ -1,20 +1,22 @@
-"""evaluate: score every case, rank all items, keep one value per case and metric."""
+"""evaluate: ask a model every case, keep one value per case and metric, and what figures of the whole are computed from."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
-import polars as pl
 
 from rankine.arrays import Array, Float, Int, Ragged
 from rankine.errors import ConfigError, ScoreError
 from rankine.evaluation.cases import Cases
-from rankine.evaluation.metrics import MetricName, Values, calibration, finite, novelty_of
+from rankine.evaluation.clicks import Clicks, finite, unit_aucs
+from rankine.evaluation.evaluation import Evaluation, Judged
+from rankine.evaluation.metrics import MetricName, novelty_of
+from rankine.evaluation.offpolicy import Matched, chance_of
 from rankine.features.queries import Queries
-from rankine.kernels.ranks import Scores, all_finite, auc, pair_scores, target_ranks, top_k
+from rankine.kernels.ranks import Scores, all_finite, pair_scores, target_ranks, top_k
 from rankine.kernels.topk import Products
 from rankine.models.base import VectorScorer
 from rankine.progress import track
@@ -22,32 +24,12 @@ from rankine.progress import track
 BLOCK_VALUES = 1 << 22  # scores held at a time: 16 MiB, memory that is used again and not given back between blocks
 UNRANKED = np.iinfo(np.int64).max  # the rank of an item that is not known: below any list, however short the catalogue
 VECTOR_BLOCK = 4096  # requests at a time whose scores are products of vectors: those are not held
+CLICK_BLOCK = 8192  # cases at a time whose probability is asked for
+BOTH_LABELS = frozenset({"auc", "gauc", "normalised_entropy"})
 Score = Callable[[Queries], Scores]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """One model on the cases: per metric one float64 value per case, or one figure for the whole where it has no cases (coverage).
-
-    shown: the top items of each case, int32 [B, K], -1 where there are fewer; popularity: mean percentile of shown items, 0 to 1.
-    """
-
-    values: Mapping[str, Values]
-    totals: Mapping[str, float]
-    unit_idx: Array
-    unit_names: pl.Series
-    unit: str
-    seconds: float
-    shown: Int | None = None
-    popularity: float | None = None
-    target_counts: Array | None = None
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-    def mean(self, metric: str) -> float:
-        """The figure of a metric over all cases."""
-        if metric in self.totals:
-            return self.totals[metric]
-        return float(MetricName.parse(metric).metric.finish(np.asarray(np.mean(self.values[metric]))))
+Probability = Callable[[Queries, Int], Float]
+PROTOCOLS = {"rating": "ratings", "binary": "impressions", "policy": "logged"}
+"""Where the families of metrics that compare with a value are asked."""
 
 
 def evaluate_ranking(
@@ -59,8 +41,9 @@ def evaluate_ranking(
     """
     names = [MetricName.parse(m) for m in metrics]
     for name in names:
-        if name.metric.family in ("rating", "binary"):
-            raise ConfigError(f"metric `{name}` needs cases with values: use the protocol `ratings`")
+        if name.metric.family in PROTOCOLS:
+            protocol = PROTOCOLS[name.metric.family]
+            raise ConfigError(f"metric `{name}` needs cases with values: use the protocol `{protocol}`")
     start = time.perf_counter()
     rules = sorted({name.optimistic for name in names})
     shown_k = max((n.k for n in names), default=20)
@@ -109,53 +92,120 @@ def evaluate_ratings(
     if cases.values is None:
         raise ConfigError("rating metrics need cases with values: use the protocol `ratings`")
     start = time.perf_counter()
-    predicted = rate(cases.queries.user_idx, cases.targets.values)
+    predicted = finite(rate(cases.queries.user_idx, cases.targets.values))
     if clip is not None:
         predicted = np.clip(predicted, *clip)
+    names = _of_families(metrics, ("rating", "binary"))
+    binary = [name for name in names if name.metric.family == "binary"]
+    _check_labels(cases.values, binary)
+    clicks = Clicks(np.asarray(predicted, np.float32), cases.values > 0, cases.unit_idx) if binary else None
+    return _valued(names, (predicted, cases.values), clicks, cases, time.perf_counter() - start)
+
+
+def evaluate_clicks(
+    probability: Probability, cases: Cases, metrics: Sequence[str], description: str = "clicks"
+) -> Evaluation:
+    """Ask how likely each case takes its item, and compare with whether it did.
+
+    Raises ScoreError for a probability that is NaN or outside 0 .. 1, ConfigError for another family of metrics.
+    """
+    if cases.values is None:
+        raise ConfigError("click metrics need cases with values: use the protocol `impressions`")
+    names = _of_families(metrics, ("binary",))
+    _check_labels(cases.values, names)
+    start, predicted = time.perf_counter(), np.empty(len(cases), np.float32)
+    for rows, queries in track(list(cases.queries.blocks(CLICK_BLOCK)), description):
+        found = np.asarray(probability(queries, cases.targets.values[rows]))
+        _check_probabilities(found, len(queries), description, rows.start)
+        predicted[rows] = found
+    clicks = Clicks(predicted, cases.values > 0, cases.unit_idx)
+    evaluation = _valued(names, (predicted, cases.values), clicks, cases, time.perf_counter() - start)
+    if not any(name.base == "gauc" for name in names):
+        return evaluation
+    return replace(evaluation, counts={**cases.counts, **_left_out_of_gauc(clicks, cases)})
+
+
+def evaluate_logged(
+    score: Score, cases: Cases, metrics: Sequence[str], *, temperature: float = 0.0, description: str = "policy"
+) -> Evaluation:
+    """Estimate what a ranking would have earned: at `temperature` 0 the best item is shown, above it any, by exp(score / temperature)."""
+    if cases.values is None or cases.propensity is None:
+        raise ConfigError("policy metrics need cases with propensities: use the protocol `logged`")
+    names = _of_families(metrics, ("policy",))
+    start, chance = time.perf_counter(), np.empty(len(cases))
+    for rows, queries in track(list(cases.queries.blocks(_block(cases.queries.n_items))), description):
+        scores = score(queries)
+        check_scores(scores, queries, description, first_case=rows.start)
+        written = scores.written() if isinstance(scores, Products) else scores
+        chance[rows] = chance_of(written, cases.targets.values[rows], temperature)
+    if not chance.any():
+        raise ScoreError(
+            f"{description}: in none of {len(cases):,} rows may the item that was shown be shown again, so nothing can be "
+            "estimated: use a `temperature` above 0"
+        )
+    matched = Matched(chance / cases.propensity, cases.values, cases.unit_idx)
+    return _valued(names, (matched.weight, matched.reward), matched, cases, time.perf_counter() - start)
+
+
+def _of_families(metrics: Sequence[str], families: tuple[str, ...]) -> list[MetricName]:
     names = [MetricName.parse(m) for m in metrics]
     for name in names:
-        if name.metric.family not in ("rating", "binary"):
+        if name.metric.family in ("rank", "list"):
             raise ConfigError(f"metric `{name}` needs a ranking: use the protocol `next_item` or `user_items`")
-        if name.metric.family == "binary" and np.unique(cases.values).tolist() != [0, 1]:
-            raise ConfigError(f"metric `{name}` needs values of 0 and of 1; got {np.unique(cases.values)[:5].tolist()}")
-    values = {str(n): n.metric.per_case(predicted, cases.values) for n in names if n.metric.per_case}
+        if name.metric.family not in families:
+            raise ConfigError(
+                f"metric `{name}` does not fit these cases: use the protocol `{PROTOCOLS[name.metric.family]}`"
+            )
+    return names
+
+
+def _check_labels(values: Array, names: Sequence[MetricName]) -> None:
+    """Raise ConfigError unless values are 0 and 1, both of them where a metric is about their difference."""
+    found = np.unique(values).tolist()
+    for name in names:
+        if found != [0, 1] and (name.base in BOTH_LABELS or not {0, 1}.issuperset(found)):
+            raise ConfigError(f"metric `{name}` needs values of 0 and of 1; got {found[:5]}")
+
+
+def _check_probabilities(found: Array, n: int, description: str, first_case: int) -> None:
+    if found.shape != (n,):
+        raise ScoreError(f"{description}: expected one probability per case, [{n}]; got {list(found.shape)}")
+    bad = ~((found >= 0) & (found <= 1))  # true for what is no number
+    if bad.any():
+        case = int(np.argmax(bad))
+        raise ScoreError(
+            f"{description}: {int(bad.sum())} probabilities are NaN or outside 0 to 1, the first, {found[case]}, for case "
+            f"{first_case + case}"
+        )
+
+
+def _left_out_of_gauc(clicks: Clicks, cases: Cases) -> dict[str, int]:
+    """How many users have labels of one kind only."""
+    if cases.unit != "user":
+        raise ConfigError(f"metric `gauc` is a mean over users, and the cases have none: they count by {cases.unit}")
+    _, counts = unit_aucs(clicks, len(cases.unit_names))
+    there = np.unique(clicks.unit_idx)
+    if not counts.any():
+        raise ConfigError(f"metric `gauc` needs a user with values of 0 and of 1; none of {len(there)} has both")
+    return {"users_of_one_label": int((counts[there] == 0).sum())}
+
+
+def _valued(
+    names: Sequence[MetricName], pair: tuple[Array, Array], judged: Judged | None, cases: Cases, seconds: float
+) -> Evaluation:
+    """The evaluation of cases with values: `pair` is what metrics with a value per case compare, `judged` is for the others."""
+    n_units = len(cases.unit_names)
+    wholes = {str(n): n.metric.whole(judged, n_units) for n in names if n.metric.whole}
     return Evaluation(
-        values=values,
-        totals={str(n): _whole_figure(n, predicted, cases.values) for n in names if n.base in ("auc", "calibration")},
+        values={str(n): n.metric.per_case(*pair) for n in names if n.metric.per_case},
+        totals={name: float(figure(np.ones((n_units, 1)))[0]) for name, figure in wholes.items()},
         unit_idx=cases.unit_idx,
         unit_names=cases.unit_names,
         unit=cases.unit,
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
         counts=cases.counts,
-    )
-
-
-def _whole_figure(name: MetricName, predicted: Float, label: Array) -> float:
-    """A binary metric that has no value per case."""
-    return float(auc(finite(predicted), label)) if name.base == "auc" else calibration(predicted, label).error
-
-
-def pool(parts: Sequence[Evaluation]) -> Evaluation:
-    """The evaluations of several folds as one: cases behind one another, units of the same name joined."""
-    if len(parts) == 1:
-        return parts[0]
-    first = parts[0]
-    names = pl.concat([p.unit_names.gather(p.unit_idx) for p in parts])
-    distinct = names.unique(maintain_order=True)
-    index = pl.DataFrame({"n": distinct}).with_row_index("i")
-    unit_idx = names.rename("n").to_frame().join(index, on="n", how="left", maintain_order="left")["i"].to_numpy()
-    return Evaluation(
-        values={m: np.concatenate([p.values[m] for p in parts]) for m in first.values},
-        totals={m: float(np.mean([p.totals[m] for p in parts])) for m in first.totals},
-        unit_idx=unit_idx.astype(np.int64),
-        unit_names=distinct,
-        unit=first.unit,
-        seconds=sum(p.seconds for p in parts),
-        popularity=None if first.popularity is None else float(np.mean([p.popularity for p in parts])),
-        target_counts=None
-        if first.target_counts is None
-        else np.concatenate([np.asarray(p.target_counts) for p in parts]),
-        counts={key: sum(p.counts.get(key, 0) for p in parts) for key in first.counts},
+        judged=() if judged is None else (judged,),
+        clicks=judged if isinstance(judged, Clicks) else None,
     )
 
 

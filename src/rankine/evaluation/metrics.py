@@ -1,5 +1,6 @@
 """Metrics: from the ranks of the targets, or from predictions beside the truth, to one value per case.
 
+Some have no value per case: figures of the whole such as AUC.
 Ranks start at 1. `ranks` is Ragged [B], the rank of every target of a case; a target that can not be found has a rank above any k.
 Names are spelled `recall@20`, `rmse`, or `hr@10 optimistic` for ranks in which ties favour the model.
 """
@@ -11,12 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rankine.arrays import Array, Ragged
-from rankine.errors import ConfigError, ScoreError, closest
-
-Values = NDArray[np.float64]
+from rankine.errors import ConfigError, closest
+from rankine.evaluation import clicks, offpolicy
+from rankine.evaluation.clicks import Figure, Values, finite
 
 
 def hits(ranks: Ragged, k: int) -> Values:
@@ -74,39 +74,18 @@ def absolute_error(predicted: Array, truth: Array) -> Values:
     return np.abs(finite(predicted) - np.asarray(truth, np.float64))
 
 
-def logloss(probability: Array, label: Array) -> Values:
-    """-log of the probability given to the label that came, probabilities clipped at 1e-7; per row."""
-    p = np.clip(finite(probability), 1e-7, 1 - 1e-7)
-    return np.asarray(-np.where(np.asarray(label) > 0.5, np.log(p), np.log1p(-p)), np.float64)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Predictions in bins of equal count: mean prediction, share of positives and rows per bin; `error` is their weighted gap."""
-
-    predicted: Values
-    observed: Values
-    count: Array
-    error: float
-
-
-def calibration(probability: Array, label: Array, n_bins: int = 10) -> Calibration:
-    """How probabilities compare with what came. Source: expected calibration error over equal-count bins."""
-    p, y = finite(probability), np.asarray(label, np.float64)
-    bins = [b for b in np.array_split(np.argsort(p, kind="stable"), n_bins) if len(b)]
-    predicted, observed = np.array([p[b].mean() for b in bins]), np.array([y[b].mean() for b in bins])
-    count = np.array([len(b) for b in bins])
-    return Calibration(predicted, observed, count, float((np.abs(predicted - observed) * count).sum() / count.sum()))
-
-
 @dataclass(frozen=True)
 class Metric:
-    """A metric by name: what it is computed from, and whether more is better. `finish` turns the mean over cases into the figure."""
+    """A metric by name: what it is computed from, and whether more is better. `finish` turns the mean over cases into the figure.
 
-    family: str  # "rank", "list", "rating", or "binary" for values of 0 and 1
+    whole: prepares the figure of all cases, for a metric without a value per case, from what is judged and the number of units.
+    """
+
+    family: str  # "rank", "list", "rating", "binary" for values of 0 and 1, or "policy" for a log with propensities
     higher_is_better: bool
     per_case: Callable[..., Values] | None = None
     finish: Callable[[Array], Array] = np.positive
+    whole: Callable[..., Figure] | None = None
 
 
 METRICS: dict[str, Metric] = {
@@ -120,9 +99,17 @@ METRICS: dict[str, Metric] = {
     "novelty": Metric("list", True),
     "rmse": Metric("rating", False, squared_error, np.sqrt),
     "mae": Metric("rating", False, absolute_error),
-    "auc": Metric("binary", True),
-    "logloss": Metric("binary", False, logloss),
-    "calibration": Metric("binary", False),
+    "auc": Metric("binary", True, whole=clicks.auc),
+    "gauc": Metric("binary", True, whole=clicks.gauc),
+    "logloss": Metric("binary", False, clicks.logloss),
+    "normalised_entropy": Metric("binary", False, whole=clicks.normalised_entropy),
+    "calibration": Metric("binary", False, whole=clicks.calibration_error),
+    "accuracy": Metric("binary", True, clicks.accuracy),
+    "ips": Metric("policy", True, offpolicy.ips),
+    "snips": Metric("policy", True, whole=offpolicy.snips),
+    "click_rate": Metric("policy", True, offpolicy.click_rate),
+    "matched": Metric("policy", True, offpolicy.matched),
+    "effective_rows": Metric("policy", True, whole=offpolicy.effective_rows),
 }
 
 
@@ -137,11 +124,11 @@ class MetricName:
     @classmethod
     def parse(cls, text: str) -> MetricName:
         """`recall@20`, `rmse` or `hr@10 optimistic`. Raises ConfigError naming the closest metric."""
-        match = re.fullmatch(r"([a-z]+)(?:@(\d+))?( optimistic)?", text)
+        match = re.fullmatch(r"([a-z_]+)(?:@(\d+))?( optimistic)?", text)
         if match is None or match[1] not in METRICS:
             raise ConfigError(f"unknown metric {text!r}{closest(text.split('@')[0], METRICS)}")
         base, k = match[1], int(match[2] or 0)
-        if (METRICS[base].family in ("rating", "binary")) == bool(k):
+        if (METRICS[base].family not in ("rank", "list")) == bool(k):
             expected = f"`{base}`" if k else f"`{base}@20`"
             raise ConfigError(f"metric {text!r} should be written {expected}")
         if match[3] and METRICS[base].family != "rank":
@@ -166,11 +153,3 @@ def novelty_of(share: Array) -> Values:
 
 def _per_case(ranks: Ragged, gains: Values) -> Values:
     return np.asarray(np.bincount(ranks.row_of_value(), gains, minlength=len(ranks)), np.float64)
-
-
-def finite(predicted: Array) -> Values:
-    """The predictions as float64. Raises ScoreError where one is NaN or infinite."""
-    values = np.asarray(predicted, np.float64)
-    if not np.isfinite(values).all():
-        raise ScoreError(f"{int((~np.isfinite(values)).sum())} of {len(values)} predictions are NaN or infinite")
-    return values

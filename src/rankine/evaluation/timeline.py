@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 
 from rankine.arrays import Array, Int, Ragged
-from rankine.features.encode import Encoder, codes
+from rankine.features.codes import codes
+from rankine.features.encode import Encoder
 from rankine.features.events import repeats_previous
+from rankine.features.history import Past, strictly_before
 from rankine.features.queries import Queries
 
 
@@ -34,6 +36,7 @@ class Timeline:
     user_name: Array
     session_name: Array
     context: Mapping[str, Int]
+    frame: pl.DataFrame  # the events themselves, for the fields of click models
 
     def times_of(self, rows: Array) -> Array | None:
         """Times of these rows, None where the log has none."""
@@ -68,7 +71,7 @@ def timeline(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, by_user
         item=encoder.items.index(frame["item_id"]),
         item_code=codes(frame["item_id"]),
         timed=timed,
-        weight=encoder.schema.weights(frame["event_type"]).to_numpy(),
+        weight=encoder.schema.weights(frame).to_numpy(),
         time=frame["timestamp"].to_numpy(),
         row=frame["row"].to_numpy().astype(np.int64),
         test=frame["_test"].to_numpy(),
@@ -79,6 +82,7 @@ def timeline(encoder: Encoder, before: pl.DataFrame, test: pl.DataFrame, by_user
         user_name=frame["user_id"].fill_null("").to_numpy(),
         session_name=frame["session_id"].to_numpy(),
         context=encoder.context_rows(frame if timed else frame.drop("timestamp")),
+        frame=frame if timed else frame.drop("timestamp"),
     )
 
 
@@ -108,7 +112,15 @@ def queries_at(
         n_users=len(encoder.users),
         n_items=len(encoder.items),
         context={name: column[at] for name, column in log.context.items()},
+        rows=None if encoder.features is None else encoder.rows(log.frame[at], _past(encoder, log, at, seen)),
     ), flat
+
+
+def _past(encoder: Encoder, log: Timeline, at: Array, seen: Array) -> Past | None:
+    """What the features of the events `at` may look back on: earlier than they are by the clock, not just in the line."""
+    if encoder.features is None or not encoder.features.config.looks_back:
+        return None
+    return strictly_before(log.visitor, log.time if log.timed else None, log.item, seen).take(at)
 
 
 def _run_start(group: Array) -> Array:

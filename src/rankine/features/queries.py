@@ -9,9 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from rankine.arrays import Array, Float, Int, Ragged
+from rankine.features.history import MAX_HISTORY as MAX_HISTORY
 from rankine.features.rows import Rows
-
-MAX_HISTORY = 500  # most recent events of a visitor that a request carries
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,16 +51,21 @@ def _compiled(function: F, **options: Any) -> F:
         return cast(F, numba.njit(nogil=True, **options)(function))
 
 
+def n_threads() -> int:
+    """How many threads kernels run on."""
+    return int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+
+
 def over_rows(run: Callable[..., Any], n_rows: int, *arguments: Any, work: Offsets | None = None) -> list[Any]:
     """What `run(start, stop, *arguments)` returns for chunks that cover 0 .. n_rows, in order of the rows.
 
     `work` int64 [n_rows + 1] is the cumulative cost of the rows; without it all rows cost the same.
     """
-    n_threads = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    chunks = _chunks(n_rows, n_threads * CHUNKS_PER_THREAD, work)
-    if n_threads == 1 or len(chunks) <= 1:
+    threads = n_threads()
+    chunks = _chunks(n_rows, threads * CHUNKS_PER_THREAD, work)
+    if threads == 1 or len(chunks) <= 1:
         return [run(start, stop, *arguments) for start, stop in chunks]
-    return _shared(lambda chunk: run(*chunk, *arguments), chunks, n_threads)
+    return _shared(lambda chunk: run(*chunk, *arguments), chunks, threads)
 
 
 def _shared(work: Callable[[T], Any], tasks: list[T], n_threads: int) -> list[Any]:

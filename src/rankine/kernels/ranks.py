@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from rankine.arrays import Array, Float, Int, Offsets, Ragged
-from rankine.kernels.jit import flat, kernel, over_rows
+from rankine.kernels.jit import check_indices, flat, kernel, over_rows
 from rankine.kernels.selection import offer, sort_best_first
 from rankine.kernels.topk import Products
 
 Scores = Float | Products  # of B requests and N items, written out or not
+DRAWS = 32  # resampled at a time: their counts stay in the first cache
 
 
 def target_ranks(
@@ -74,6 +75,26 @@ def auc(scores: Array, labels: Array) -> float:
         return float("nan")
     order = np.argsort(scores, kind="stable")
     return float(_auc(np.asarray(scores)[order], np.asarray(labels)[order] > 0))
+
+
+def groups_of_equals(*columns: Array) -> Offsets:
+    """Where each run of rows that are equal in all columns ends, int64; columns [N]."""
+    same = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
+    return np.append(np.flatnonzero(~same) + 1, len(columns[0])).astype(np.int64)
+
+
+def auc_of_draws(units: Array, labels: Array, ends: Array, weights: Array) -> Array:
+    """The AUC of each of R draws in which unit u counts `weights[u, r]` times, float64 [R]; NaN where a draw lacks one label.
+
+    units and labels (> 0: positive) [N] by ascending score; `ends` is where each run of equal scores ends; weights [U, R] >= 0.
+    """
+    check_indices("units", units, len(weights))
+    weights = np.ascontiguousarray(weights, np.float64)
+    out = np.empty(weights.shape[1])
+    sorted_rows = (np.asarray(units, np.int32), np.asarray(labels) > 0, np.asarray(ends, np.int64))
+    n_blocks = -(-len(out) // DRAWS)
+    over_rows(_auc_of_draws, n_blocks, *sorted_rows, weights, out)
+    return out
 
 
 def _matrix(scores: Float) -> Float:
@@ -182,3 +203,32 @@ def _auc(scores: Array, positive: Array) -> float:
         start = stop
     n_pairs = (len(scores) - negatives_below) * negatives_below
     return wins / n_pairs if n_pairs else np.nan
+
+
+@kernel
+def _auc_of_draws(
+    start: int, stop: int, units: Int, positive: Array, ends: Offsets, weights: Array, out: Array
+) -> None:
+    """As `_auc`, for blocks of draws beside one another: each row adds its weight in every draw of the block."""
+    counts = np.empty((4, DRAWS))
+    for block in range(start, stop):
+        first = block * DRAWS
+        n = min(DRAWS, len(out) - first)
+        wins, below, left, taken = counts[0, :n], counts[1, :n], counts[2, :n], counts[3, :n]
+        counts[:] = 0
+        total, row = np.zeros(n), 0
+        for end in ends:
+            left[:] = 0
+            taken[:] = 0
+            for i in range(row, end):
+                weight = weights[units[i], first : first + n]
+                beside = taken if positive[i] else left
+                for r in range(n):
+                    beside[r] += weight[r]
+            for r in range(n):
+                wins[r] += taken[r] * (below[r] + 0.5 * left[r])
+                below[r] += left[r]
+                total[r] += taken[r]
+            row = end
+        for r in range(n):
+            out[first + r] = wins[r] / (total[r] * below[r]) if total[r] * below[r] > 0 else np.nan

@@ -13,16 +13,21 @@ from rankine.arrays import Array
 from rankine.errors import ModelError
 from rankine.features.events import EventArrays
 from rankine.models.base import Model
+from rankine.nn.hidden import Precision
+from rankine.nn.optim import OPTIMIZERS, RowOptimizer
 
 
 class Network(torch.nn.Module, ABC):
     """What the training loop trains: a neural model, or the network that learns the arrays of another model.
 
-    Its Config has `epochs`, `learning_rate` and `optimizer`.
+    It has a `label`, the name that people read. Its Config has `epochs`, `learning_rate` and `optimizer`; it may have `patience`,
+    `drop_epochs`, `clip_norm` (the norm over all parameters that a gradient is cut to) and `precision`. mean_loss: whether `loss` is
+    the mean over the batch, not the sum.
     """
 
     config: Any
-    label: str
+    mean_loss: ClassVar[bool] = False
+    precision: Precision = "fp32"
 
     @abstractmethod
     def prepare(self, data: EventArrays, generator: torch.Generator) -> None:
@@ -39,6 +44,27 @@ class Network(torch.nn.Module, ABC):
     @abstractmethod
     def learned(self) -> Model:
         """The model with what has been learned so far."""
+
+    def optimizers(self) -> list[RowOptimizer]:
+        """What moves the parameters, each optimiser its own."""
+        return [OPTIMIZERS[self.config.optimizer](self.parameters(), self.config.learning_rate)]
+
+    def forerunner(self) -> Network | None:
+        """A network that is trained to the same events first, for this one to follow; None where it starts by itself."""
+        return None
+
+    def follow(self, forerunner: Network) -> None:
+        """Start from what the forerunner learned."""
+
+    def multiply_in(self, precision: Precision) -> None:
+        """Tell every layer that has a `precision` in which numbers to multiply."""
+        for layer in self.modules():
+            if hasattr(layer, "precision"):
+                layer.precision = precision  # type: ignore[assignment]
+
+    def setting(self, name: str, default: Any) -> Any:
+        """A setting of the loop, where the Config has it."""
+        return getattr(self.config, name, default)
 
 
 class NeuralModel(Model, Network):

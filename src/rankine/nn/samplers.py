@@ -59,5 +59,7 @@ class TakenPairs:
     def holds(self, users: Array, items: Array) -> Array:
         """Whether each pair was taken, bool of the broadcast shape."""
         keys = np.asarray(users, np.int64) * self._n_items + items
+        if not len(self._keys):
+            return np.zeros(keys.shape, bool)
         at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return np.asarray(self._keys[at] == keys)

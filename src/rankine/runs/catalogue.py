@@ -28,7 +28,7 @@ def catalogue(dataset: Dataset) -> pl.DataFrame:
 
 def visitors(dataset: Dataset, encoder: Encoder) -> pl.DataFrame:
     """One row per known user: items and weights of their latest events (oldest first), when the last was, and hidden items."""
-    events = encoder.informative(dataset.events).drop_nulls("user_id")
+    events = encoder.informative(dataset.events).filter(pl.col("_weight") != 0).drop_nulls("user_id")
     time = pl.col("timestamp").last() if "timestamp" in events.columns else pl.lit(0.0)
     rows = events.group_by("user_id", maintain_order=True).agg(
         pl.col("item_id").tail(MAX_HISTORY).alias("items"),

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,13 +23,14 @@ from rankine.data.schema import Schema
 from rankine.errors import ConfigError
 from rankine.evaluation.compare import Comparison
 from rankine.evaluation.report import write as write_report
-from rankine.features.encode import Encoder
 from rankine.pipeline import Pipeline
 from rankine.progress import track
-from rankine.recommender import Recommender, fit_arrays
+from rankine.recommender import Recommender, Stages, fit_arrays
+from rankine.retrieval.stages import TwoStageConfig
 from rankine.runs.catalogue import catalogue, visitors
 from rankine.runs.experiment import Experiment, run_experiment
-from rankine.runs.recipe import Recipe
+from rankine.runs.prepare import fit_encoder
+from rankine.runs.recipe import Recipe, folder_of
 from rankine.runs.results import compare_models, per_unit, results, versions
 from rankine.runs.source import open_source
 
@@ -70,8 +72,11 @@ class Run:
         return Schema.from_dict(self._facts["schema"])
 
     def recommenders(self) -> list[Recommender]:
-        """The saved models, best first."""
-        return [Recommender.load(self.folder / "models" / folder) for folder in self._facts["chain"]]
+        """The saved models, best first; two of them one behind the other share what each of them is."""
+        stages, chain = self._facts.get("stages", {}), self._facts["chain"]
+        names = {name for key in chain for name in stages.get(key, {"": key}).values() if isinstance(name, str)}
+        loaded = {name: Recommender.load(self.folder / "models" / name) for name in sorted(names)}
+        return [_stages(key, stages[key], loaded) if key in stages else loaded[key] for key in chain]
 
     def pipeline(self) -> Pipeline:
         """The chain that answers requests."""
@@ -120,16 +125,20 @@ def write_results(folder: Path, experiment: Experiment, comparison: Comparison, 
 def write_models(folder: Path, experiment: Experiment, comparison: Comparison) -> None:
     """The models fitted once more, to all events, with the settings that the comparison kept; and what a service needs besides."""
     recipe, dataset = experiment.recipe, experiment.source.dataset
-    encoder = Encoder.fit(dataset, collapse_repeats=recipe.sessions.collapse_repeats)
+    encoder = fit_encoder(recipe, dataset)
     data = encoder.events(dataset.events)
-    folders = []
-    for key in track(comparison.order, "fitting to all events"):
+    for key in track([key for key in comparison.order if key in recipe.models], "fitting to all events"):
         fitted = fit_arrays(key, encoder, data, experiment.models[key].settings, seed=recipe.seed)
-        folders.append(key.replace(" ", "-"))
-        fitted.save(folder / "models" / folders[-1])
+        fitted.save(folder / "models" / folder_of(key))
     catalogue(dataset).write_parquet(folder / "items.parquet")
     visitors(dataset, encoder).write_parquet(folder / "visitors.parquet")
-    _write_json(folder / "run.json", {"name": recipe.name, "chain": folders, "schema": to_dict(dataset.schema)})
+    stages = {
+        key: {"retrieve": folder_of(entry.retrieve), "rank": folder_of(entry.rank), "candidates": entry.candidates}
+        for key, entry in recipe.stages.items()
+    }
+    chain = [key if key in stages else folder_of(key) for key in comparison.order]
+    facts = {"name": recipe.name, "chain": chain, "stages": stages, "schema": to_dict(dataset.schema)}
+    _write_json(folder / "run.json", facts)
 
 
 def environment() -> dict[str, Any]:
@@ -161,6 +170,11 @@ def keep_rejects(partial: Path, target: Path) -> None:
     if rejects.is_file():
         rejects.replace(target.with_name(target.name + ".rejects.jsonl"))
     shutil.rmtree(partial, ignore_errors=True)
+
+
+def _stages(key: str, entry: Mapping[str, Any], loaded: Mapping[str, Recommender]) -> Stages:
+    config = TwoStageConfig(candidates=entry["candidates"])
+    return Stages(key, loaded[entry["retrieve"]], loaded[entry["rank"]], config)
 
 
 def _read_table(path: Path) -> pl.DataFrame:

@@ -14,20 +14,26 @@ import polars as pl
 from rankine import __version__
 from rankine.arrays import Array
 from rankine.evaluation.compare import Comparison, Interval, compare, intervals
-from rankine.evaluation.evaluate import Evaluation
+from rankine.evaluation.evaluation import Evaluation
 from rankine.evaluation.metrics import MetricName
+from rankine.runs.click_cards import click_card, fits_card, importance_card, size_card, training_card
 from rankine.runs.examples import examples
 from rankine.runs.experiment import Experiment, Fitted
+from rankine.runs.limits import SHOWN, counts_of, fold_word, limits, sentence
 
 BUCKETS = (("0", 0, 0), ("1 to 4", 1, 4), ("5 to 19", 5, 19), ("20 to 99", 20, 99), ("100 +", 100, None))
 """How warm a target is: its events before the test."""
 BUCKET_RESAMPLES = 500
 
+
 QUESTIONS = {
     "next_item": "After every event of a test session: which item comes next? All items are ranked; ties count against the model.",
     "user_items": "For every user with test events: which items? All items not taken before are ranked; ties count against the model.",
+    "event_items": "For every test event: which item, given its user and its context? All items are ranked; ties count against the model.",
     "candidates": "For every test user the held-out item among given negatives: a sampled metric, only for comparison with papers.",
     "ratings": "The value of every test event, predictions clipped to the range of the training values.",
+    "impressions": "For every item that was shown in the test part: how likely is it taken?",
+    "logged": "What would each model have earned? A row of the log counts by how much likelier the model shows its item.",
 }
 
 
@@ -48,6 +54,7 @@ def results(experiment: Experiment, comparison: Comparison, command: str) -> dic
         "data": data_card(experiment),
         "split": split_card(experiment),
         "protocol": {
+            "name": recipe.evaluate.protocol,
             "sentence": QUESTIONS[recipe.evaluate.protocol],
             "unit": experiment.cases.unit,
             "primary": comparison.metric,
@@ -76,11 +83,6 @@ def results(experiment: Experiment, comparison: Comparison, command: str) -> dic
         "checks": [*({"ok": c.ok, "text": sentence(c.text)} for c in experiment.checks), *limits(experiment)],
         "expect": expectations(experiment),
     }
-
-
-def counts_of(experiment: Experiment) -> Mapping[str, int]:
-    """What was left out of the cases or could not be found, over all folds."""
-    return next(iter(experiment.models.values())).evaluation.counts
 
 
 def compare_models(experiment: Experiment) -> Comparison:
@@ -120,6 +122,7 @@ def data_card(experiment: Experiment) -> dict[str, Any]:
 def split_card(experiment: Experiment) -> dict[str, Any]:
     """What came before, what judged, and how many questions that gave."""
     fold, evaluation = experiment.folds[0], next(iter(experiment.models.values())).evaluation
+    labels = experiment.cases.values if experiment.recipe.evaluate.protocol in SHOWN else None
 
     def part(events: pl.DataFrame) -> dict[str, Any]:
         return {"n_events": len(events), "first": _time(events, "min"), "last": _time(events, "max")}
@@ -128,7 +131,7 @@ def split_card(experiment: Experiment) -> dict[str, Any]:
         "by": experiment.recipe.split.by,
         "sentence": sentence(fold.sentence),
         "n_folds": len(experiment.folds),
-        "fold": _fold_word(experiment),
+        "fold": fold_word(experiment),
         "train": part(fold.train.events),
         "valid": part(fold.valid) if len(fold.valid) else None,
         "test": {
@@ -136,6 +139,7 @@ def split_card(experiment: Experiment) -> dict[str, Any]:
             "n_cases": experiment.n_cases,
             "n_units": len(np.unique(evaluation.unit_idx)),
             "unit": evaluation.unit,
+            "taken": float(np.mean(labels)) if labels is not None else None,
         },
     }
 
@@ -143,18 +147,17 @@ def split_card(experiment: Experiment) -> dict[str, Any]:
 def model_cards(experiment: Experiment, comparison: Comparison) -> list[dict[str, Any]]:
     """One card per model, best first; the intervals of all figures come from the same draws of units."""
     seed, fitted = experiment.recipe.seed, [experiment.models[key] for key in comparison.order]
-    wanted = [(f.key, m) for f in fitted for m in f.evaluation.values]
+    wanted = [(f.key, m) for f in fitted for m in f.evaluation.resampled]
     found = intervals([(experiment.models[key].evaluation, m) for key, m in wanted], seed=seed)
     figures = dict(zip(wanted, found, strict=True))
     buckets = by_temperature([f.evaluation for f in fitted], comparison.metric, seed)
+    tuned, clicks = experiment.recipe.tuned, experiment.recipe.evaluate.protocol == "impressions"
     return [
-        model_card(
-            f,
-            comparison.letters[f.key],
-            {m: figures[f.key, m] for m in f.evaluation.values},
-            heat,
-            experiment.recipe.tuned[f.key].trials if f.key in experiment.recipe.tuned else None,
-        )
+        {
+            **model_card(f, comparison.letters[f.key], {m: figures[f.key, m] for m in f.evaluation.resampled}, heat),
+            "importance": importance_card(f.model, experiment.cases, seed) if clicks else None,
+            "trials": tuned[f.key].trials if f.key in tuned else None,
+        }
         for f, heat in zip(fitted, buckets, strict=True)
     ]
 
@@ -164,12 +167,11 @@ def model_card(
     letter: str,
     figures: Mapping[str, Interval],
     buckets: list[dict[str, Any]] | None,
-    trials: int | None = None,
 ) -> dict[str, Any]:
     """One model: its figures with intervals, times, learning curve and accuracy by warmth of the target."""
     evaluation, model = fitted.evaluation, fitted.model
-    variant = fitted.key.partition(" ")[2]
-    totals = {m: Interval(value, value, value) for m, value in evaluation.totals.items()}
+    variant = "" if fitted.stages else fitted.key.partition(" ")[2]
+    totals = {m: Interval(value, value, value) for m, value in evaluation.totals.items() if m not in figures}
     return {
         "name": fitted.key,
         "label": f"{model.label}, {variant}" if variant else model.label,
@@ -177,15 +179,24 @@ def model_card(
         "mark": model.mark,
         "baseline": model.baseline,
         "letter": letter,
-        "metrics": {m: vars(figure) for m, figure in {**figures, **totals}.items()},
+        "metrics": {m: numbers(figure) for m, figure in {**figures, **totals}.items()},
         "popularity": evaluation.popularity,
         "fit_s": round(fitted.fit_s, 3),
-        "score_ms": round(1000 * evaluation.seconds / max(len(evaluation.unit_idx), 1), 4),
+        "score_ms": round(1000 * evaluation.seconds / max(len(evaluation.unit_idx), 1), 6),
         "curve": fitted.curve,
         "settings": dict(fitted.settings),
         "by_temperature": buckets,
-        "trials": trials,
+        "stages": fitted.stages,
+        "training": None if fitted.recommender is None else training_card(fitted.recommender.training),
+        **size_card(model),
+        "fits": fits_card(evaluation),
+        "clicks": click_card(evaluation.clicks),
     }
+
+
+def numbers(figure: Interval) -> dict[str, float | None]:
+    """A figure with its interval, null where it is no number: AUC has none in a draw without a taken row."""
+    return {name: value if np.isfinite(value) else None for name, value in vars(figure).items()}
 
 
 def by_temperature(evaluations: Sequence[Evaluation], metric: str, seed: int) -> list[list[dict[str, Any]] | None]:
@@ -197,7 +208,7 @@ def by_temperature(evaluations: Sequence[Evaluation], metric: str, seed: int) ->
     return [
         None
         if buckets is None
-        else [{"bucket": name, "n": n, **(none if part is None else vars(next(found)))} for name, n, part in buckets]
+        else [{"bucket": name, "n": n, **(none if part is None else numbers(next(found)))} for name, n, part in buckets]
         for buckets in rows
     ]
 
@@ -234,75 +245,6 @@ def expectations(experiment: Experiment) -> list[dict[str, Any]]:
     return rows
 
 
-def limits(experiment: Experiment) -> list[dict[str, Any]]:
-    """What the figures do not say, in the form of checks."""
-    counts, recipe = counts_of(experiment), experiment.recipe
-    found = {fitted.model.baseline for fitted in experiment.models.values()}
-    notes = [{"ok": True, "text": "No score was infinite or not a number."}]
-    unknown = counts.get("unknown_targets", 0)
-    if unknown:
-        share = unknown / max(experiment.n_targets, 1)
-        fate = "are predicted without them" if recipe.evaluate.protocol == "ratings" else "count as misses"
-        text = f"{unknown:,} targets ({share:.1%}) are items never seen in training. They {fate}."
-        notes.append({"ok": False, "text": text})
-    if counts.get("dropped_unknown_events"):
-        notes.append(
-            {
-                "ok": False,
-                "text": f"{counts['dropped_unknown_events']:,} test events of items never seen in training "
-                "were left out before counting; a service could not do that.",
-            }
-        )
-    if recipe.evaluate.protocol != "ratings":
-        notes += [
-            {
-                "ok": False,
-                "text": f"No {kind} baseline is part of this comparison: add one to say what the others are worth.",
-            }
-            for kind in ("popularity", "neighbourhood")
-            if kind not in found
-        ]
-    notes += [
-        {"ok": True, "text": sentence(f"{what}: {count:,} events left out of the split, counted")}
-        for what, count in experiment.folds[0].dropped.items()
-        if count
-    ]
-    if experiment.source.oracle is not None:
-        notes.append(
-            {"ok": False, "text": "A generated shop has planted taste. Do not expect these values on your data."}
-        )
-    notes += searches(experiment)
-    return notes + [{"ok": True, "text": note} for note in experiment.source.notes]
-
-
-def searches(experiment: Experiment) -> list[dict[str, Any]]:
-    """How much effort went into the settings of each model, where the recipe says; unequal effort is no fair comparison."""
-    tuned = experiment.recipe.tuned
-    if not tuned:
-        return []
-    counts = {key: found.trials for key, found in tuned.items() if found.settings}
-    untuned = [key for key, fitted in experiment.models.items() if key not in tuned and fitted.model.tuning]
-    said = ", ".join(f"{key} {count}" for key, count in counts.items()) or "none"
-    text = f"Settings were chosen on the validation part; trials: {said}."
-    if untuned:
-        text += f" Not tuned: {', '.join(untuned)}."
-    notes = [{"ok": len(set(counts.values())) <= 1 and not untuned, "text": text}]
-    if len(experiment.folds) > 1:
-        notes.append(
-            {
-                "ok": False,
-                "text": f"The settings were chosen on the validation part of the first {_fold_word(experiment)}, "
-                f"whose events are test events of other {_fold_word(experiment)}s.",
-            }
-        )
-    return notes
-
-
-def _fold_word(experiment: Experiment) -> str:
-    """What one fold is: a part of the events in turn, or an independent draw."""
-    return "draw" if experiment.recipe.split.repeats > 1 else "fold"
-
-
 def per_unit(experiment: Experiment) -> pl.DataFrame:
     """One row per model and user or session: number of cases and mean of every metric over them."""
     frames = []
@@ -318,11 +260,6 @@ def per_unit(experiment: Experiment) -> pl.DataFrame:
             pl.DataFrame({"model": [key] * n_units, evaluation.unit: evaluation.unit_names, "n_cases": count, **means})
         )
     return pl.concat(frames).filter(pl.col("n_cases") > 0)
-
-
-def sentence(text: str) -> str:
-    """The text with a capital at its start and a full stop at its end."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def _named(values: Mapping[str, Array]) -> dict[str, Array]:

@@ -11,7 +11,14 @@ from rankine.config import from_dict, to_dict
 from rankine.data.dataset import Dataset
 from rankine.data.readers import DataConfig, read_dataset
 from rankine.data.sessions import filter_support, with_sessions
-from rankine.data.synthetic import Oracle, ShopConfig, generate, shop_config
+from rankine.data.synthetic import (
+    ClicksConfig,
+    Oracle,
+    ShopConfig,
+    generate,
+    generate_clicks,
+    shop_config,
+)
 from rankine.errors import ConfigError
 from rankine.runs.recipe import Recipe
 
@@ -29,7 +36,12 @@ class Source:
 
 def open_source(recipe: Recipe, root: Path | None = None, rejects: Path | None = None) -> Source:
     """Read or generate the recipe's data and cut it into sessions as the recipe says. Raises ConfigError, DataError."""
-    source = _shop(recipe) if "shop" in recipe.data else _files(recipe, root, rejects)
+    if "shop" in recipe.data:
+        source = _shop(recipe)
+    elif "clicks" in recipe.data:
+        source = _clicks(recipe)
+    else:
+        source = _files(recipe, root, rejects)
     return replace(source, **_with_sessions(source, recipe))
 
 
@@ -40,9 +52,20 @@ def _shop(recipe: Recipe) -> Source:
     return Source(shop.dataset, oracle=shop.oracle)
 
 
+def _clicks(recipe: Recipe) -> Source:
+    if others := [name for name in recipe.data if name != "clicks"]:
+        raise ConfigError(
+            f"[data] with `clicks` has no `{others[0]}`: settings stand inside, `clicks = {{ n_rows = 100000 }}`"
+        )
+    config = from_dict(ClicksConfig, {"seed": recipe.seed, **recipe.data["clicks"]}, "`clicks` of [data]")
+    made = generate_clicks(config)
+    note = f"generated clicks: their true probabilities reach an AUC of {made.best_auc:.4f} and a log loss of {made.best_logloss:.4f}"
+    return Source(made.dataset, notes=(note,))
+
+
 def _files(recipe: Recipe, root: Path | None, rejects: Path | None) -> Source:
     if "path" not in recipe.data:
-        raise ConfigError('[data] needs `path = "FOLDER"` or `shop = "small"`')
+        raise ConfigError('[data] needs `path = "FOLDER"`, `shop = "small"` or `clicks = {}`')
     config = from_dict(DataConfig, recipe.data, "[data]")
     folder = (root or Path()) / Path(config.path).expanduser()
     if not folder.exists():

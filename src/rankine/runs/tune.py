@@ -11,21 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rankine.config import to_dict
 from rankine.data.split import make_folds
-from rankine.errors import ConfigError, ModelError, RankineError, ScoreError, closest
-from rankine.evaluation.cases import Cases
+from rankine.errors import ConfigError, ModelError, RankineError, closest
 from rankine.evaluation.metrics import MetricName
-from rankine.features.encode import Encoder
 from rankine.features.events import EventArrays
 from rankine.models import MODELS
-from rankine.models.base import Model
 from rankine.models.tuning import Choice, Range, Value
 from rankine.progress import track
-from rankine.recommender import Recommender, fit_arrays, new_model
-from rankine.runs.experiment import check_models, judge, validation
+from rankine.recommender import can_stop, fit_arrays, new_model
+from rankine.runs.learn import Watch
+from rankine.runs.prepare import Validation, check_models, validation
 from rankine.runs.recipe import Recipe, model_name
 from rankine.runs.source import Source, open_source
 from rankine.runs.study import Study, StudyFile, Trial, Tried
@@ -33,25 +29,6 @@ from rankine.runs.tuned import Winner, merged, write_trials, write_tuned
 
 MOST_CASES = 10_000  # validation questions that a trial is judged by
 STUDY = "study.sqlite"
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What every trial of a search shares: the training events, encoded once, the validation questions and the metric."""
-
-    encoder: Encoder
-    data: EventArrays
-    cases: Cases
-    metric: str
-    seed: int
-
-    def value(self, key: str, model: Model) -> float:
-        """The metric of a fitted model. Raises ScoreError where it is no number."""
-        recommender = Recommender(model_name(key), model, self.encoder)
-        value = judge(recommender, self.cases, (self.metric,), self.data, key).mean(self.metric)
-        if not np.isfinite(value):
-            raise ScoreError(f"`{key}` reaches {value} for `{self.metric}`: its predictions are no numbers")
-        return value
 
 
 @dataclass(frozen=True)
@@ -66,7 +43,7 @@ class Candidate:
         """How many trials it gets: one where there is nothing to search."""
         return n_trials if self.study.space else 1
 
-    def try_once(self, bench: Bench) -> Tried:
+    def try_once(self, bench: Validation) -> Tried:
         """One more trial. Raises RankineError where the starting point fails; another one that fails is a trial like any."""
         trial = self.study.ask()
         before = self.study.seen(trial.settings)
@@ -83,22 +60,19 @@ class Candidate:
             trial, "pruned" if trial.pruned else "complete", value, epochs=epochs, seconds=time.perf_counter() - start
         )
 
-    def _value(self, trial: Trial, bench: Bench) -> tuple[float, int | None]:
+    def _value(self, trial: Trial, bench: Validation) -> tuple[float, int | None]:
         """What the settings reach, and for a model with a curve the epoch where it was best, unless epochs follow a schedule."""
-        curve: dict[int, float] = {}
-
-        def watch(epoch: int, model: Model, **_: float) -> bool:
-            curve[epoch] = bench.value(self.key, model)
-            return trial.report(epoch, curve[epoch])
-
+        watch = Watch(self.key, bench, trial.report)
         settings = merged(self.settings, trial.settings)
-        fitted = fit_arrays(self.key, bench.encoder, bench.data, settings, seed=bench.seed, monitor=watch)
-        if not curve:
+        fitted = fit_arrays(
+            self.key, bench.encoder, bench.data, settings, seed=bench.seed, monitor=watch, validate=watch.validate
+        )
+        if not watch.epochs:
             return bench.value(self.key, fitted.model), None
         if fitted.model.scheduled:
-            return curve[max(curve)], None
-        best = (max if higher_is_better(bench.metric) else min)(curve, key=curve.__getitem__)
-        return curve[best], best
+            return watch.values[-1], None
+        value = watch.values[watch.epochs.index(watch.best)]
+        return value, None if can_stop(fitted.model) else watch.best
 
 
 def tune(
@@ -149,21 +123,21 @@ def check_folder(folder: Path) -> None:
         raise ConfigError(f"`{folder}` exists and holds no search: choose another name with --out")
 
 
-def make_bench(recipe: Recipe, source: Source) -> Bench:
+def make_bench(recipe: Recipe, source: Source) -> Validation:
     """The first fold's training and validation part. Raises ConfigError where there is no validation part."""
     fold = make_folds(source.dataset, recipe.split, recipe.seed)[0]
     if not len(fold.valid):
         raise ConfigError(f"recipe `{recipe.name}` has no validation part to tune on: add `valid = 0.1` to its `split`")
-    encoder, data, cases = validation(recipe, fold, source, MOST_CASES)
-    if not len(cases):
+    bench = validation(recipe, fold, source, MOST_CASES)
+    if not len(bench.cases):
         raise ConfigError(
             f"the validation part of recipe `{recipe.name}` asks nothing: make `valid` under [split] larger"
         )
-    check_models(recipe, data)
-    return Bench(encoder, data, cases, recipe.evaluate.names[0], recipe.seed)
+    check_models(recipe, bench.data)
+    return bench
 
 
-def candidate(key: str, recipe: Recipe, bench: Bench, file: StudyFile) -> Candidate:
+def candidate(key: str, recipe: Recipe, bench: Validation, file: StudyFile) -> Candidate:
     """A model of the recipe with its study, as it was left or new."""
     fixed = recipe.models[key]
     config = new_model(model_name(key), fixed).config
@@ -208,7 +182,7 @@ def _fits(key: str, settings: Mapping[str, Value], data: EventArrays) -> bool:
     return True
 
 
-def search(candidates: Sequence[Candidate], bench: Bench, n_trials: int, timeout_s: float | None) -> None:
+def search(candidates: Sequence[Candidate], bench: Validation, n_trials: int, timeout_s: float | None) -> None:
     """Round by round one trial of every model that is behind, so that all have equally many whenever it ends."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     todo = [(number, c) for number in range(n_trials) for c in candidates
@@ -217,7 +191,7 @@ def search(candidates: Sequence[Candidate], bench: Bench, n_trials: int, timeout
         pass
 
 
-def _until(deadline: float | None, todo: Sequence[tuple[int, Candidate]], bench: Bench) -> Iterator[Tried]:
+def _until(deadline: float | None, todo: Sequence[tuple[int, Candidate]], bench: Validation) -> Iterator[Tried]:
     """The trials; a round that has begun is finished, and so is the first."""
     last = None
     for number, one in todo:

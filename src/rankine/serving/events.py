@@ -143,7 +143,7 @@ class EventReader:
             values.get("value"),
             values.get("event_id"),
             columns,
-            meaning.weight,
+            meaning.weight if self._taken(event_type, values.get("value")) else 0.0,
             meaning.hides,
         )
 
@@ -154,6 +154,14 @@ class EventReader:
             return self.forms[name].read(value)
         except ValueError:
             raise _FieldError(name, value, f"`{name}` must be {self.forms[name].expected}") from None
+
+    def _taken(self, event_type: str, value: float | None) -> bool:
+        if event_type not in self.schema.event_types:
+            return True  # kept as an event like any other
+        try:
+            return self.schema.taken(event_type, value)
+        except DataError as error:
+            raise _FieldError("value", value, str(error)) from None
 
     def _meaning(self, event_type: str) -> EventType:
         try:

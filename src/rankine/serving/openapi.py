@@ -9,7 +9,7 @@ from rankine import __version__
 from rankine.serving.events import EVENT_HELP, EventReader
 from rankine.serving.requests import CONTEXT, RECOMMEND, SIMILAR, Parameter
 from rankine.serving.settings import Settings
-from rankine.serving.values import CATEGORY
+from rankine.serving.values import CONTEXT_VALUE
 
 _TEXT, _NUMBER, _COUNT, _FLAG = ({"type": t} for t in ("string", "number", "integer", "boolean"))
 _MAYBE_TEXT = {"type": ["string", "null"]}
@@ -75,7 +75,7 @@ def _recommend_by_query(columns: Collection[str]) -> dict[str, Any]:
 
 def _recommend_by_body(columns: Collection[str]) -> dict[str, Any]:
     asked = {name: {**p.form.schema, "description": _words(p)} for name, p in RECOMMEND.items()}
-    asked["context"] = _object(dict.fromkeys(columns, CATEGORY.schema), closed=True)
+    asked["context"] = _object(dict.fromkeys(columns, CONTEXT_VALUE.schema), closed=True)
     return _operation(
         "The same, asked in a JSON object.",
         {200: ("The ranking", "Ranking"), 400: ("Not understood", "Error"), 413: ("Too large a body", "Error")},

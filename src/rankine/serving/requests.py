@@ -10,7 +10,7 @@ import orjson
 from starlette.requests import Request as HttpRequest
 
 from rankine.errors import closest
-from rankine.serving.values import CATEGORY, COUNT, FLAG, ID, IDS, TIME, Form, RefusedError, shown
+from rankine.serving.values import CONTEXT_VALUE, COUNT, FLAG, ID, IDS, TIME, Form, RefusedError, shown
 
 CONTEXT = "context."
 
@@ -50,7 +50,7 @@ class Ask:
     exclude: list[str]
     exclude_seen: bool
     at: float | None
-    context: dict[str, str]
+    context: dict[str, str | list[str]]
 
 
 def ask_of_query(pairs: Iterable[tuple[str, str]], columns: Collection[str], max_history: int) -> Ask:
@@ -142,7 +142,7 @@ def _ask(values: Mapping[str, Any], context: Mapping[str, Any], max_history: int
             raise RefusedError(
                 f"`{name}` must have at most {max_history} items; got {len(asked[name])}: send the most recent ones"
             )
-    given = {name: CATEGORY.of(CONTEXT + name, value) for name, value in context.items() if value is not None}
+    given = {name: CONTEXT_VALUE.of(CONTEXT + name, value) for name, value in context.items() if value is not None}
     return Ask(context=given, **asked)
 
 

@@ -149,6 +149,11 @@ CATEGORY = Form(
     _category,
     {"type": ["string", "number", "boolean"]},
 )
+CONTEXT_VALUE = Form(
+    f"a category (text of at most {MAX_ID} characters, true or false), a number, or a list of at most {MAX_PARTS} categories",
+    lambda value: _list(_category)(value) if isinstance(value, list) else _category(value),
+    {"type": ["string", "number", "boolean", "array"], "items": {"type": ["string", "number", "boolean"]}},
+)
 
 FORMS: dict[Kind, Form] = {
     Kind.ID: ID,

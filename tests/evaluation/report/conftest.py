@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -188,6 +189,185 @@ def ratings() -> Results:
 def single() -> Results:
     """One model and nothing else."""
     return {"protocol": {"primary": "recall@20"}, "models": [model("V-SKNN", 0.287)]}
+
+
+CLICKS = [  # name, label, mark, baseline, letter, auc, steepness of its scores, parameters, those in tables, precision
+    ("deepfm", "DeepFM", 1, None, "A", 0.9839, 5.2, 423_280, 59_279, "fp32"),
+    ("ipnn", "IPNN", 2, None, "A", 0.9837, 5.1, 433_491, 59_279, "fp32"),
+    ("wide_deep", "Wide & Deep", 3, None, "B", 0.9830, 5.0, 423_280, 59_279, "fp32"),
+    ("fm", "FM", 4, None, "C", 0.9702, 4.2, 59_280, 59_279, "fp32"),
+    ("lr", "LR", 5, None, "D", 0.9356, 3.2, 5_390, 5_389, "fp32"),
+    ("popularity", "Popularity", 8, "popularity", "E", 0.71, 0.9, None, None, ""),
+]
+FIELDS = ("user", "item", "daytime", "weekday", "isweekend", "homework", "cost", "weather", "country", "city")
+
+
+def clicks(rate: float = 0.33, seed: int = 5, seeds: int = 3) -> Results:
+    """Click models on labelled rows of which the share `rate` was taken, each fitted from several seeds."""
+    rng = np.random.default_rng(seed)
+    models = [_click_model(rng, rate, seeds, *row) for row in CLICKS]
+    pairs = [pair(a[0], b[0], round(a[5] - b[5], 5), a[4] != b[4], "auc", 0.0006) for a, b in combinations(CLICKS, 2)]
+    return {
+        "run": {"name": "frappe-ctr", "seed": 2021, "seconds": 812.0, "cores": 2, "created": "2026-11-24T01:00:00+00:00",
+                "command": "rankine run recipes/frappe-ctr.toml", "versions": {"torch": "2.13.0", "rankine": "0.1.0"}},
+        "data": {"name": "frappe", "n_events": 288_609, "n_users": 957, "n_items": 4082, "rejected": 0, "read": 288_609},
+        "split": {"by": "column", "train": {"n_events": 202_027}, "valid": {"n_events": 57_722},
+                  "test": {"n_events": 28_860, "n_cases": 28_860, "n_units": 941, "unit": "user", "taken": rate},
+                  "n_folds": 1},
+        "protocol": {"name": "impressions", "primary": "auc", "unit": "user",
+                     "metrics": ["auc", "logloss", "calibration", "accuracy"],
+                     "sentence": "For every test impression: how likely is it taken?"},
+        "models": models,
+        "pairs": pairs,
+        "expect": [{"model": "deepfm", "metric": "auc", "value": 0.98391, "published": 0.98395, "tolerance": 0.003,
+                    "source": "BARS frappe_x1", "ok": True},
+                   {"model": "deepfm", "metric": "logloss", "value": 0.1512, "published": 0.1495, "tolerance": 0.01,
+                    "source": "BARS frappe_x1", "ok": True}],
+        "checks": [{"ok": True, "text": "No row is on both sides of the split."}],
+    }  # fmt: skip
+
+
+def _click_model(
+    rng: np.random.Generator,
+    rate: float,
+    n_seeds: int,
+    name: str,
+    label: str,
+    mark: int,
+    baseline: str | None,
+    letter: str,
+    auc: float,
+    steep: float,
+    n_parameters: int | None,
+    table_parameters: int | None,
+    precision: str,
+) -> Results:
+    base = float(np.log(rate / (1 - rate)))
+    truth = base - steep**2 / 3 + steep * rng.normal(0, 1, 28_860)
+    p = 1 / (1 + np.exp(-truth))
+    taken = rng.random(len(p)) < p
+    told = 1 / (1 + np.exp(-truth * (1.12 if name == "deepfm" else 0.95)))
+    values = {
+        "auc": auc,
+        "logloss": round(0.15 + (0.984 - auc) * 3, 4),
+        "calibration": 0.008,
+        "accuracy": 0.94 - (0.984 - auc),
+    }
+    metrics = {m: estimate(v, 0.0016 if m == "auc" else 0.008) for m, v in values.items()}
+    made: Results = {"name": name, "label": label, "summary": "fields and their meetings", "mark": mark, "baseline": baseline,
+                     "letter": letter, "metrics": metrics, "fit_s": 40.0, "score_ms": 0.01, "n_parameters": n_parameters,
+                     "table_parameters": table_parameters, "clicks": _clicks_of(told, taken)}  # fmt: skip
+    if not precision:
+        return made
+    drops = np.sort(rng.gamma(0.4, 0.05, len(FIELDS)))[::-1]
+    drops[-2:] = 0
+    fields = [
+        {"field": f, "drop": round(float(d), 5), "sd": round(float(d) / 30, 5)}
+        for f, d in zip(FIELDS, drops, strict=True)
+    ]
+    curves = [_click_curve(rng, auc, 18 + mark) for _ in range(n_seeds)]
+    others = [{"epochs": c["epochs"], "values": c["values"]} for c in curves[1:]]
+    return made | {
+        "training": {"precision": precision, "rows_per_s": 110_000.0 - 5000 * mark},
+        "importance": {"auc": auc, "n_rows": 20_000, "fields": fields},
+        "fits": {"n": n_seeds, "values": {m: (v + rng.normal(0, 0.0003, n_seeds)).tolist() for m, v in values.items()}},
+        "curve": curves[0] | {"others": others},
+    }
+
+
+def _click_curve(rng: np.random.Generator, level: float, n: int) -> Results:
+    epochs = np.arange(1, n + 1)
+    drop = int(n * 0.7)
+    values = (
+        level
+        - 0.25 * np.exp(-epochs / 1.3)
+        - 0.006 * (epochs <= drop) * np.exp(-epochs / 20)
+        + rng.normal(0, 0.0003, n)
+    )
+    loss = 0.1 + 0.45 * np.exp(-epochs / 4) - 0.03 * (epochs > drop)
+    return {"metric": "auc", "epochs": epochs.tolist(), "values": values.round(5).tolist(), "best": int(epochs[values.argmax()]),
+            "loss": loss.round(4).tolist(), "drops": [drop]}  # fmt: skip
+
+
+def _clicks_of(p: np.ndarray, taken: np.ndarray) -> Results:
+    order = np.array_split(np.argsort(p), 10)
+    bins = []
+    for rows in order:
+        seen, half = (
+            float(taken[rows].mean()),
+            float(1.96 * np.sqrt(taken[rows].mean() * (1 - taken[rows].mean()) / len(rows))),
+        )
+        bins.append({"n": len(rows), "predicted": float(p[rows].mean()), "observed": seen,
+                     "low": max(0.0, seen - half), "high": min(1.0, seen + half)})  # fmt: skip
+    edges = np.concatenate([[0], 1 / (1 + np.exp(-np.linspace(-11.5, 11.5, 47))), [1]])
+    shares = {k: (np.histogram(p[w], edges)[0] / w.sum()).tolist() for k, w in (("taken", taken), ("left", ~taken))}
+    error = float(np.mean([abs(b["predicted"] - b["observed"]) for b in bins]))
+    median = float(np.median(p[taken]))
+    return {"n": len(p), "bins": bins, "error": error, "histogram": {"edges": edges.tolist(), **shares},
+            "median_taken": median, "left_above": float((p[~taken] > median).mean())}  # fmt: skip
+
+
+def compressed() -> Results:
+    """One model with tables of fewer rows, in three ways."""
+    models = [_stored("deepfm", "DeepFM", 0.9839, 1.0)]
+    for kind, word, loss in (("hashed", "hashed", 0.02), ("bloom", "Bloom", 0.012), ("quotient", "quotient", 0.006)):
+        models += [
+            _stored(f"deepfm {kind}{share:g}", f"DeepFM, {word} {share:g}", 0.9839 - loss * (1 - share) ** 2, share)
+            for share in (0.5, 0.25, 0.1)
+        ]
+    pairs = [pair("deepfm", m["name"], 0.9839 - m["metrics"]["auc"]["mean"], True, "auc", 0.0006) for m in models[1:]]
+    protocol = {"name": "impressions", "primary": "auc", "metrics": ["auc"], "unit": "user"}
+    return {"protocol": protocol, "models": models, "pairs": pairs}
+
+
+def _stored(name: str, label: str, auc: float, share: float) -> Results:
+    sizes = {"table_parameters": int(59_279 * share), "n_parameters": int(364_001 + 59_279 * share)}
+    return model(name, round(auc, 5), 0.0016, "auc", label=label, mark=1, letter="A" if share == 1 else "B", **sizes)
+
+
+def logged() -> Results:
+    """Policies judged on a log with propensities."""
+    rows = [
+        ("deepfm", "DeepFM", 0.0071, 0.004, 1210),
+        ("lr", "LR", 0.0064, 0.0036, 1402),
+        ("popularity", "Popularity", 0.0049, 0.003, 1730),
+    ]
+    models = [
+        {"name": name, "label": label, "letter": "A", "mark": mark, "metrics": {
+            "snips": estimate(v, width), "ips": estimate(v * 1.05, width * 1.2), "effective_rows": {"mean": n},
+            "matched": {"mean": 0.06}, "click_rate": estimate(0.0051, 0.002)}}
+        for mark, (name, label, v, width, n) in enumerate(rows, 1)
+    ]  # fmt: skip
+    pairs = [pair(a[0], b[0], round(a[2] - b[2], 5), False, "snips", 0.003) for a, b in combinations(rows, 2)]
+    return {
+        "split": {"by": "random", "train": {"n_events": 10_000}, "test": {"n_events": 10_000, "n_cases": 10_000, "unit": "user"}},
+        "protocol": {"name": "logged", "primary": "snips", "metrics": ["snips", "ips", "effective_rows", "matched", "click_rate"],
+                     "sentence": "What would each model have earned, had it chosen what was shown?", "unit": "user"},
+        "models": models,
+        "pairs": pairs,
+    }  # fmt: skip
+
+
+def staged() -> Results:
+    """A model that ranks what another one found, beside the first stage alone."""
+    rows = [("als+deepfm", "DeepFM on Implicit ALS", 0.31, "A"), ("als", "Implicit ALS", 0.24, "B")]
+    models = [
+        model(n, v, 0.012, "recall@20", label=label, letter=letter, mark=i + 1)
+        for i, (n, label, v, letter) in enumerate(rows)
+    ]
+    models[0]["stages"] = {
+        "first": "Implicit ALS",
+        "candidates": 200,
+        "ceiling": {"recall@20": {"mean": 0.61, "low": 0.6, "high": 0.62}},
+    }
+    return {"protocol": {"primary": "recall@20", "metrics": ["recall@20"], "unit": "user"}, "models": models,
+            "pairs": [pair("als+deepfm", "als", 0.07, True)]}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def made() -> SimpleNamespace:
+    """The builders of this file."""
+    return SimpleNamespace(clicks=clicks, compressed=compressed, logged=logged, staged=staged, model=model, pair=pair)
 
 
 @pytest.fixture

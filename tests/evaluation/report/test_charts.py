@@ -3,11 +3,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rankine.evaluation.report import charts, curves, scatter
+from rankine.evaluation.report import charts, learning, scatter, temperature
 from rankine.evaluation.report.axes import Axis
 from rankine.evaluation.report.comparison import read_comparison
-from rankine.evaluation.report.results import Estimate
 from rankine.evaluation.report.svg import NARROW, SHAPES, WIDE, Drawing, fitted, key, text_width
+from rankine.evaluation.report.values import Estimate
 
 
 def parts(svg, tag):
@@ -26,8 +26,8 @@ def shop(shop_results):
 def every_plot(comparison):
     models = comparison.models
     yield charts.bars(comparison)
-    yield curves.learning(models, models[0].curve.metric, 3)
-    yield curves.temperature(curves.shown_by_temperature(comparison), comparison.primary)
+    yield learning.learning(models, models[0].curve.metric, 3)
+    yield temperature.temperature(temperature.shown_by_temperature(comparison), comparison.primary)
     yield scatter.accuracy_popularity(comparison, models)
 
 
@@ -110,7 +110,7 @@ def test_a_far_oracle_is_left_off_the_scale(shop_results):
 
 
 def test_the_learning_curve_marks_the_kept_epoch(shop):
-    svg = curves.learning([shop.models[0]], shop.primary, 3).wide
+    svg = learning.learning([shop.models[0]], shop.primary, 3).wide
     epochs = {e.text: numbers(e, "x")[0] for e in parts(svg, "text") if e.text and e.text.isdigit()}
     first, tenth = epochs["1"], epochs["10"]
     mark = next(e for e in parts(svg, "circle") if e.get("class") == "f1 mk")
@@ -118,9 +118,9 @@ def test_the_learning_curve_marks_the_kept_epoch(shop):
 
 
 def test_the_temperature_chart_draws_few_models_and_counts_targets(shop):
-    shown = curves.shown_by_temperature(shop)
+    shown = temperature.shown_by_temperature(shop)
     assert [m.name for m in shown] == ["sasrec", "gru4rec", "vsknn", "popularity"]
-    svg = curves.temperature(shown, shop.primary).wide
+    svg = temperature.temperature(shown, shop.primary).wide
     texts = [e.text for e in parts(svg, "text")]
     assert [t for t in texts if t and t.endswith("targets")] == [
         "842 targets", "2,360 targets", "5,421 targets", "5,434 targets", "2,785 targets"
@@ -130,7 +130,7 @@ def test_the_temperature_chart_draws_few_models_and_counts_targets(shop):
 
 def test_the_model_that_is_best_for_the_coldest_items_is_drawn(shop_results):
     shop_results["models"][6]["by_temperature"][0] |= {"mean": 0.3, "low": 0.28, "high": 0.32}
-    assert "markov" in [m.name for m in curves.shown_by_temperature(read_comparison(shop_results))]
+    assert "markov" in [m.name for m in temperature.shown_by_temperature(read_comparison(shop_results))]
 
 
 def test_every_model_is_named_in_the_scatter_or_its_legend(shop_results):

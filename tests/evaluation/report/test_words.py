@@ -1,7 +1,7 @@
 import pytest
 
 from rankine.evaluation.report import words
-from rankine.evaluation.report.results import Estimate
+from rankine.evaluation.report.values import Estimate
 
 NBSP = "\u00a0"
 AUG_25 = 1_787_616_000
@@ -13,6 +13,28 @@ DAY = 86_400
 )
 def test_shares(value, expected):
     assert words.share(value) == expected.replace(" ", NBSP)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.00031, "0.031 %"), (0.042, "4.2 %"), (0.61, "61 %"), (0.984, "98.4 %"), (0.9997, "99.970 %"), (0, "0 %"), (1, "100 %"),
+     (1e-9, "<0.001 %"), (1 - 1e-9, ">99.999 %")],
+)  # fmt: skip
+def test_rates_keep_two_digits_that_count(value, expected):
+    assert words.rate(value) == expected.replace(" ", NBSP)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.00031, "0.031"), (0.012, "1.2"), (0.12, "12"), (-0.012, "\u22121.2"), (0, "0")]
+)
+def test_differences_of_rates_are_points(value, expected):
+    assert words.points(value) == expected
+
+
+def test_times_below_a_tenth_of_a_millisecond_are_in_microseconds():
+    assert [words.milliseconds(v) for v in (3.84, 0.0123, 0.0, 2500)] == [
+        f"3.8{NBSP}ms", f"12.3{NBSP}\u00b5s", f"0.0{NBSP}ms", f"2.5{NBSP}s"
+    ]  # fmt: skip
 
 
 def test_a_share_in_a_column_is_never_rounded_to_nothing():
@@ -37,6 +59,7 @@ def test_decimals_show_the_width_of_the_intervals(estimates, expected):
 
 
 def test_signs_and_dashes():
+    assert words.decimal(-0.0001, 3) == "0.000"
     assert words.signed(0.0241, 3) == "+0.024"
     assert words.signed(-0.0241, 3) == "\u22120.024"
     assert words.decimal(None, 3) == words.integer(None) == words.integer(float("nan")) == "\u2013"

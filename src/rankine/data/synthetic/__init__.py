@@ -25,8 +25,19 @@ view, so a session with repeats collapsed is the walk itself, and the oracle's f
 P(t | h_1 .. h_n) ~ P(t) P(h_1 | t) prod_k P(h_k | t, h_k-1);  P(next = i) = sum_t P(t | h) P(i | t, h_n).
 """
 
+from rankine.data.synthetic.clicks import Clicks, ClicksConfig, generate_clicks
 from rankine.data.synthetic.config import ShopConfig, shop_config
 from rankine.data.synthetic.generate import Shop, generate, write
 from rankine.data.synthetic.oracle import Oracle
 
-__all__ = ["Oracle", "Shop", "ShopConfig", "generate", "shop_config", "write"]
+__all__ = [
+    "Clicks",
+    "ClicksConfig",
+    "Oracle",
+    "Shop",
+    "ShopConfig",
+    "generate",
+    "generate_clicks",
+    "shop_config",
+    "write",
+]

@@ -53,6 +53,10 @@ class Axis:
         margin = (self.high - self.low) * 1e-9
         return self.low - margin <= value <= self.high + margin
 
+    def nearest(self, value: float) -> float:
+        """The value on the axis that is closest to this one."""
+        return min(max(value, self.low), self.high)
+
     @property
     def ticks(self) -> list[float]:
         """The multiples of the step that lie on the axis."""

@@ -8,8 +8,9 @@ from markupsafe import Markup
 
 from rankine.evaluation.report.axes import Axis
 from rankine.evaluation.report.comparison import Comparison
-from rankine.evaluation.report.results import Estimate, Model
+from rankine.evaluation.report.results import Model
 from rankine.evaluation.report.svg import NARROW, WIDE, Drawing, Plot, fitted, text_width
+from rankine.evaluation.report.values import Estimate
 from rankine.evaluation.report.words import decimal, places
 
 FAR = 0.4  # a model further from the next one than this share of the whole range is drawn as an arrow
@@ -24,8 +25,9 @@ def whisker_axis(comparison: Comparison) -> Axis:
     spans = [comparison.value(m).span for m in comparison.scored]
     low, high = _ends(_without_stragglers(spans))
     room = (high - low) or abs(high) * 0.1 or 1.0
-    if comparison.oracle is not None and low - room <= comparison.oracle <= high + room:
-        low, high = min(low, comparison.oracle), max(high, comparison.oracle)
+    held = comparison.reference
+    if held is not None and low - room <= held.value <= high + room:
+        low, high = min(low, held.value), max(high, held.value)
     room = ((high - low) or room) * 0.06
     return Axis.between(max(low - room, 0.0) if low >= 0 else low - room, high + room, 8, 92, n=4)
 
@@ -38,13 +40,13 @@ def whisker_scale(axis: Axis) -> Markup:
     return drawing.markup()
 
 
-def whisker(value: Estimate, axis: Axis, digits: int, oracle: float | None, leads: bool) -> Markup:
+def whisker(value: Estimate, axis: Axis, digits: int, reference: float | None, leads: bool) -> Markup:
     """One interval on the shared axis; an arrow with the number where it lies outside."""
     drawing = Drawing(None, ROW_HEIGHT, None, "whisker")
     for tick in axis.ticks:
         drawing.line("gl", axis.at(tick), 0, axis.at(tick), ROW_HEIGHT)
-    if oracle is not None and axis.holds(oracle):
-        drawing.line("ref", axis.at(oracle), 0, axis.at(oracle), ROW_HEIGHT)
+    if reference is not None and axis.holds(reference):
+        drawing.line("ref", axis.at(reference), 0, axis.at(reference), ROW_HEIGHT)
     middle, css = ROW_HEIGHT / 2, " a" if leads else ""
     if not axis.holds(value.mean):
         left = value.mean < axis.low
@@ -57,7 +59,7 @@ def whisker(value: Estimate, axis: Axis, digits: int, oracle: float | None, lead
         )
         return drawing.markup()
     if value.width:
-        low, high = (axis.at(min(max(end, axis.low), axis.high)) for end in value.span)
+        low, high = (axis.at(axis.nearest(end)) for end in value.span)
         drawing.across(f"wk{css}", low, high, middle)
     drawing.circle(f"wk-dot{css}", axis.at(value.mean), middle, 4)
     return drawing.markup()
@@ -73,7 +75,7 @@ def _wide_bars(comparison: Comparison, digits: int) -> Markup:
     models = comparison.scored
     names = max(text_width(m.label, bold=True) for m in models)
     left = min(names, WIDE * 0.34) + 12
-    top = 24 if comparison.oracle is not None else 6
+    top = 24 if comparison.reference is not None else 6
     drawing = Drawing(WIDE, top + 29 * len(models) + 26, _spoken(comparison, digits))
     axis = _frame(drawing, comparison, left, WIDE - 62, top, digits)
     for i, model in enumerate(models):
@@ -86,7 +88,7 @@ def _wide_bars(comparison: Comparison, digits: int) -> Markup:
 
 def _narrow_bars(comparison: Comparison, digits: int) -> Markup:
     models = comparison.scored
-    top = 24 if comparison.oracle is not None else 4
+    top = 24 if comparison.reference is not None else 4
     drawing = Drawing(NARROW, top + 40 * len(models) + 24, _spoken(comparison, digits))
     axis = _frame(drawing, comparison, 4, NARROW - 58, top, digits)
     for i, model in enumerate(models):
@@ -98,17 +100,19 @@ def _narrow_bars(comparison: Comparison, digits: int) -> Markup:
 
 
 def _frame(drawing: Drawing, comparison: Comparison, left: float, right: float, top: float, digits: int) -> Axis:
-    oracle = comparison.oracle
+    held = comparison.reference
     ends = [end for m in comparison.scored for end in comparison.value(m).span]
-    axis = Axis.over([*ends, *([] if oracle is None else [oracle])], left, right, n=5, zero=True)
+    axis = Axis.over(
+        [*ends, *([] if held is None else [held.value])], left, right, n=5 if drawing.width == WIDE else 4, zero=True
+    )
     bottom = drawing.height - 22
     for tick in axis.ticks:
         drawing.line("gl", axis.at(tick), top, axis.at(tick), bottom)
         drawing.text("ax" if axis.at(tick) < 20 else "ax mid", axis.at(tick), bottom + 16, axis.label(tick))
-    if oracle is not None:
-        x = axis.at(oracle)
+    if held is not None:
+        x, said = axis.at(held.value), f"{held.label} {decimal(held.value, digits)}"
         drawing.line("ref", x, top - 4, x, bottom)
-        room = text_width("best reachable " + decimal(oracle, digits)) / 2
+        room = text_width(said) / 2
         css, x = (
             ("ax", left)
             if x - room < left
@@ -116,7 +120,7 @@ def _frame(drawing: Drawing, comparison: Comparison, left: float, right: float, 
             if x + room > drawing.width
             else ("ax mid", x)
         )
-        drawing.text(css, x, top - 10, f"best reachable {decimal(oracle, digits)}")
+        drawing.text(css, x, top - 10, said)
     return axis
 
 
@@ -141,7 +145,7 @@ def _spoken(comparison: Comparison, digits: int) -> str:
 
 
 def _without_stragglers(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    kept, most = list(spans), len(spans) // 4
+    kept, most = list(spans), max(len(spans) // 4, int(len(spans) > 2))
     for _ in range(most):
         low, high = _ends(kept)
         (near_low, near_high), (far_low, far_high) = kept[-2], kept[-1]

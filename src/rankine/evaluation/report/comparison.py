@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from rankine.evaluation.report.results import Estimate, Metric, Model, Pair, number, read_model, read_pair, rows, table
+from rankine.evaluation.report.results import OTHER_MARK, Metric, Model, Pair, read_model, read_pair
+from rankine.evaluation.report.values import Estimate, number, rows, table
+
+LOGGED = "click_rate"  # what a log earned, the same for every model
+POLICIES = frozenset({"ips", "snips"})  # estimates of what a model would have earned
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,15 @@ class Gain:
 
     estimate: Estimate
     distinguishable: bool
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A value that all models are held against: what it is beside its number, and in a sentence."""
+
+    value: float
+    label: str
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,16 @@ class Comparison:
     def tested(self) -> bool:
         """Whether any two models were tested against each other by the primary metric."""
         return bool(self._gains)
+
+    @cached_property
+    def reference(self) -> Reference | None:
+        """The best value any model can reach, or what a log of shown items earned by itself; `None` where neither is known."""
+        if self.oracle is not None:
+            return Reference(self.oracle, "best reachable", "best any model can reach on this data")
+        earned = [m.metrics[LOGGED].mean for m in self.scored if LOGGED in m.metrics]
+        if self.primary.base not in POLICIES or not earned:
+            return None
+        return Reference(earned[0], "the log earned", "mean reward of the log itself")
 
     @cached_property
     def leaders(self) -> tuple[Model, ...]:
@@ -89,11 +112,22 @@ class Comparison:
 
 def read_comparison(results: Mapping[str, Any]) -> Comparison:
     """The comparison in the content of a `metrics.json`. Raises DataError for a part of the wrong kind."""
-    models = [read_model(row) for row in rows(results, "models")]
+    models = _told_apart([read_model(row) for row in rows(results, "models")])
     primary = Metric(_primary(results, models))
     pairs = [pair for row in rows(results, "pairs") if (pair := read_pair(row))]
     oracle = number(table(results, "oracle").get(primary.name))
     return Comparison(primary, tuple(_best_first(models, primary)), tuple(pairs), oracle)
+
+
+def _told_apart(models: Sequence[Model]) -> list[Model]:
+    """The models, those whose mark another one has with a free one, as long as there are any; baselines keep theirs."""
+    order = sorted(range(len(models)), key=lambda i: (models[i].baseline is None, models[i].name))
+    owner: dict[int, int] = {}
+    for i in order:
+        owner.setdefault(models[i].mark, i)
+    free = iter(mark for mark in range(1, OTHER_MARK + 1) if mark not in owner)
+    marks = {i: models[i].mark if owner[models[i].mark] == i else next(free, models[i].mark) for i in order}
+    return [replace(model, mark=marks[i]) for i, model in enumerate(models)]
 
 
 def _primary(results: Mapping[str, Any], models: Sequence[Model]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rankine.evaluation.report.glyphs import Pictures
-from rankine.evaluation.report.results import rows, whole
+from rankine.evaluation.report.values import rows, whole
 from rankine.evaluation.report.words import count_word, sentence
 
 SOURCES = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rankine.evaluation.report.results import number, table, whole
+from rankine.evaluation.report.values import number, table, whole
 from rankine.evaluation.report.words import NBSP, counted, dates, days_between, integer, share
 
 
@@ -57,7 +57,7 @@ def _sessions(data: Mapping[str, Any]) -> Fact | None:
 
 def _events_each(data: Mapping[str, Any], n: int) -> str:
     n_events = whole(data.get("n_events"))
-    return f"{n_events / n:,.1f} events each" if n and n_events else ""
+    return f"{n_events / n:,.1f} events each" if n > 1 and n_events else ""
 
 
 def _part(term: str, part: Mapping[str, Any], said: Sequence[str] = ()) -> Fact | None:
@@ -76,7 +76,10 @@ def _test(split: Mapping[str, Any]) -> Fact | None:
     test, folds = table(split, "test"), whole(split.get("n_folds"))
     units, cases = whole(test.get("n_units")), whole(test.get("n_cases"))
     said = [counted(units, str(test.get("unit") or "unit"))] if units is not None else []
-    said += [counted(cases, "ranking")] if cases is not None and cases != units else []
+    what = "row" if number(test.get("taken")) is not None else "ranking"
+    said += [counted(cases, what)] if cases is not None and cases != units else []
+    taken = number(test.get("taken"))
+    said += [f"{share(taken)} taken"] if taken is not None else []
     if folds is not None and folds > 1:
         return Fact("Test", counted(folds, str(split.get("fold") or "fold")), _listed(said or _events_of(test)))
     return _part("Test", test, said)

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rankine.evaluation.report.comparison import Comparison
-from rankine.evaluation.report.results import Bucket, Curve, Estimate, Model
-from rankine.evaluation.report.words import count_word, decimal, joined, places, sentence
+from rankine.evaluation.report.results import Bucket, Curve, Model
+from rankine.evaluation.report.tradeoff import Sized
+from rankine.evaluation.report.values import Estimate
+from rankine.evaluation.report.words import (
+    count_word,
+    decimal,
+    difference_places,
+    joined,
+    places,
+    points,
+    rate,
+    sentence,
+    share,
+)
 
 SAME_POPULARITY = 0.01  # one percentile
+HARDLY = 0.001  # AUC that is hardly worth a field
 
 
 def bars(comparison: Comparison) -> str:
@@ -80,6 +93,55 @@ def temperature(comparison: Comparison, models: Sequence[Model]) -> str:
         first, second = decimal(ranked[0][1].mean, digits), decimal(ranked[1][1].mean, digits)
         return f"For items {where}, {ranked[0][0].label} leads: {first} against {second}"
     return _from_cold_to_warm(comparison.primary.title, models[0])
+
+
+def calibration(models: Sequence[Model]) -> str:
+    """Whose probabilities are closest to what came, and whose are furthest."""
+    known = sorted((m.clicks.error, i) for i, m in enumerate(models) if m.clicks and m.clicks.error is not None)
+    if not known:
+        return "Predicted and observed shares"
+    (least, best), (most, worst) = known[0], known[-1]
+    closest = f"off by {points(least)} percentage points on average"
+    if len(known) == 1:
+        return f"{models[best].label} is {closest}"
+    return f"{models[best].label} is closest to what came, {closest}; {models[worst].label} is off by {points(most)}"
+
+
+def scores(models: Sequence[Model]) -> str:
+    """How far the best model tells taken rows from left ones."""
+    first = models[0]
+    if first.clicks is None or first.clicks.median is None or first.clicks.above is None:
+        return "Predicted probabilities of taken and of left rows"
+    more, few = rate(first.clicks.median), rate(first.clicks.above)
+    return f"Half of the taken rows get more than {more} from {first.label}; {few} of the left rows do"
+
+
+def importance(model: Model) -> str:
+    """Which field a model rests on most, and how many hardly matter."""
+    first, n = model.drops[0], len(model.drops)
+    idle = sum(d.mean < HARDLY for d in model.drops)
+    text = f"{model.label} rests most on {first.field}"
+    if first.mean < 2 * first.deviation:
+        return f"What a field costs {model.label} is not told from the luck of the deal"
+    if idle == n:
+        return f"No field alone costs {model.label} {HARDLY} AUC or more"
+    if idle == 0:
+        return f"{text}; every one of {count_word(n)} fields counts" if n > 1 else text
+    return f"{text}; {count_word(idle)} of {count_word(n)} fields {_verb('cost', idle)} less than {HARDLY} AUC"
+
+
+def size(comparison: Comparison, found: Sized) -> str:
+    """What the smallest model loses against the best, and with what share of its size."""
+    pairs = list(zip(found.models, found.sizes, strict=True))
+    best, n_best = pairs[0]
+    small, n_small = min(pairs, key=lambda pair: pair[1])
+    if n_small == n_best:
+        most = "lowest" if comparison.primary.lower_is_better else "highest"
+        return f"{best.label} has the {most} {comparison.primary.text} and the fewest {found.word}"
+    lost = abs(comparison.value(small).mean - comparison.value(best).mean)
+    word = "more" if comparison.primary.lower_is_better else "less"
+    amount = f"{decimal(lost, difference_places([lost], 3))} {word} {comparison.primary.text}"
+    return f"{small.label} has {amount} than {best.label}, with {share(n_small / n_best)} of its {found.word}"
 
 
 def _from_cold_to_warm(title: str, model: Model) -> str:

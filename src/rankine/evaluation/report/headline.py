@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rankine.evaluation.report.comparison import Comparison, Gain
-from rankine.evaluation.report.results import Metric, Model, table, whole
+from rankine.evaluation.report.results import Metric, Model
+from rankine.evaluation.report.values import table, whole
 from rankine.evaluation.report.words import NBSP, count_word, decimal, difference_places, joined, places, sentence, span
 
 OF_HUNDRED = frozenset({"hr", "recall"})
+FINE = 0.9  # an AUC above this is told in pairs of a thousand
 ERRORS = {"rmse": "typically", "mae": "on average"}
 
 
@@ -164,6 +166,7 @@ def _count_words(
 ) -> str:
     values = {m.name: m.metrics[metric.name].mean for m in (best, *baselines)}
     base = next((b for b in (100, 1000, 10_000) if max(values.values()) * b >= 0.95), 10_000)
+    base = 1000 if metric.base == "auc" and values[best.name] > FINE else base
     text = _subject(metric, best, _of(values[best.name], base), results)
     others = [f"with {_described(m)} it is {_of(values[m.name], base)}" for m in baselines]
     text += f". {sentence(joined(others))}" if others else ""
@@ -186,7 +189,8 @@ def _subject(metric: Metric, best: Model, count: str, results: Mapping[str, Any]
     unit = str(table(results, "protocol").get("unit") or test.get("unit") or "")
     cases, units = whole(test.get("n_cases")), whole(test.get("n_units"))
     if metric.base == "auc":
-        return f"{best.label} puts {count} pairs in the right order, one of which was chosen and the other was not"
+        done = "taken" if table(results, "protocol").get("name") == "impressions" else "chosen"
+        return f"{best.label} puts {count} pairs in the right order, one of which was {done} and the other was not"
     where = f"among the first {metric.k} shown by {best.label}"
     if unit == "session" and (cases is None or cases == units):
         return f"for {count} visits the next item is {where}"

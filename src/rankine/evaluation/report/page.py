@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
 
-from rankine.evaluation.report import charts, curves, findings, scatter, tables
+from rankine.evaluation.report import charts, click_tables, figures, tables
 from rankine.evaluation.report.comparison import Comparison, read_comparison
 from rankine.evaluation.report.examples import SOURCES, examples
 from rankine.evaluation.report.facts import facts
 from rankine.evaluation.report.headline import headline, plain_words
 from rankine.evaluation.report.ranking import ranking
-from rankine.evaluation.report.results import Metric, Model, number, rows, table, whole
-from rankine.evaluation.report.svg import Plot
-from rankine.evaluation.report.tables import Table
+from rankine.evaluation.report.results import Model
+from rankine.evaluation.report.values import number, rows, table, whole
 from rankine.evaluation.report.words import (
     NBSP,
     decimal,
     duration,
     integer,
+    joined,
     moment,
     places,
     sentence,
@@ -36,17 +35,7 @@ PROPER = {
     "numba": "Numba",
     "polars": "Polars",
 }
-UNITS = {"session": "sessions", "user": "users", "rating": "ratings"}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A chart: what was found, what is drawn, the drawing, and the numbers behind it."""
-
-    finding: str
-    caption: str
-    plot: Plot
-    numbers: Table | None = None
+UNITS = {"session": "sessions", "user": "users", "rating": "ratings", "row": "rows"}
 
 
 def page(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,9 +57,13 @@ def page(results: Mapping[str, Any]) -> dict[str, Any]:
             "split": table(results, "split").get("sentence"),
         },
         "table": _comparison(comparison, protocol, listed, results),
-        "learning": _learning(comparison),
-        "popularity": _popularity(comparison),
-        "temperature": _temperature(comparison),
+        "learning": figures.learnt(comparison),
+        "popularity": figures.popularity(comparison),
+        "temperature": figures.by_temperature(comparison),
+        "probabilities": figures.probabilities(comparison),
+        "importance": figures.importance(comparison),
+        "size": figures.size(comparison),
+        "stages": click_tables.stages(comparison),
         "examples": examples(results),
         "published": _published(results, comparison),
         "checks": [{"ok": bool(c.get("ok")), "text": str(c.get("text") or "")} for c in rows(results, "checks")],
@@ -99,6 +92,9 @@ def _sections(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("learn", "Learning", bool(content["learning"])),
         ("pop", "Popularity", content["popularity"] is not None),
         ("cold", "Cold start", content["temperature"] is not None),
+        ("prob", "Probabilities", bool(content["probabilities"])),
+        ("fields", "Fields", content["importance"] is not None),
+        ("size", "Size", content["size"] is not None),
         ("ex", "Examples", content["examples"] is not None),
         ("published", "Published figures", content["published"] is not None),
         ("checks", "Checks and limits", True),
@@ -112,14 +108,11 @@ def _comparison(
 ) -> dict[str, Any] | None:
     if not comparison.models:
         return None
-    scored, caption = comparison.scored, f"{comparison.primary.title}, bars from zero"
-    caption += f", whiskers: 95{NBSP}% intervals." if any(comparison.value(m).width for m in scored) else "."
-    drawn = scored and any(abs(end) > 0 for m in scored for end in comparison.value(m).span)
     return {
         "text": protocol.get("sentence"),
         "ranking": ranking(comparison, listed),
         "note": _table_note(comparison, protocol, results),
-        "bars": Figure(findings.bars(comparison), caption, charts.bars(comparison)) if drawn else None,
+        "bars": figures.of_primary(comparison),
         "metrics": tables.every_metric(comparison, listed),
         "pairs": tables.tested_pairs(comparison),
     }
@@ -145,12 +138,12 @@ def _table_note(comparison: Comparison, protocol: Mapping[str, Any], results: Ma
         said.append("No two models were tested against each other.")
     if any(comparison.value(m).width for m in comparison.scored):
         said.append(f"Dot: mean. Bar: 95{NBSP}% interval{'' if comparison.tested else f', {over}'}.")
-    if comparison.oracle is not None:
-        axis = charts.whisker_axis(comparison)
-        where = "Dashed line: the" if axis.holds(comparison.oracle) else "Outside of the scale: the"
-        said.append(f"{where} best any model can reach on this data, {decimal(comparison.oracle, digits)}.")
+    if (held := comparison.reference) is not None:
+        where = "Dashed line: the" if charts.whisker_axis(comparison).holds(held.value) else "Outside of the scale: the"
+        said.append(f"{where} {held.meaning}, {decimal(held.value, digits)}.")
     if comparison.primary.lower_is_better:
         said.append(f"{comparison.primary.title} is an error: lower is better.")
+    said += _how_fitted(comparison.models)
     if unknown:
         part = f" of {integer(cases)}" if cases and cases >= unknown else ""
         ratio = f" ({share(unknown / cases)})" if part and cases else ""
@@ -158,57 +151,22 @@ def _table_note(comparison: Comparison, protocol: Mapping[str, Any], results: Ma
     return said
 
 
-def _learning(comparison: Comparison) -> list[Figure]:
-    """One chart for each metric that curves were kept for."""
-    by_metric: dict[Metric, list[Model]] = {}
-    for model in comparison.models:
-        if model.curve is not None:
-            by_metric.setdefault(model.curve.metric, []).append(model)
-    found = []
-    for metric, models in by_metric.items():
-        values = [v for m in models if m.curve for v in m.curve.values]
-        digits = 3 if max(map(abs, values)) >= 0.1 else 4
-        caption = f"{metric.title} on the validation part, by epoch. The mark is the epoch that was kept."
-        found.append(
-            Figure(
-                findings.learning(models),
-                caption,
-                curves.learning(models, metric, digits),
-                tables.epochs(models, digits),
-            )
-        )
-    return found
-
-
-def _popularity(comparison: Comparison) -> dict[str, Any] | None:
-    models = [m for m in comparison.scored if m.popularity is not None]
-    if not models:
-        return None
-    good = "Low" if comparison.primary.lower_is_better else "High"
-    caption = f"{comparison.primary.title} with interval, against the mean popularity of what is shown."
-    figure = Figure(
-        findings.popularity(comparison, models),
-        caption,
-        scatter.accuracy_popularity(comparison, models),
-        tables.popularity(comparison, models),
+def _how_fitted(models: Sequence[Model]) -> list[str]:
+    """From how many seeds the figures come, and in which precision models were trained."""
+    seeds = {m.seeds.n for m in models if m.seeds}
+    said = (
+        [f"Each figure is the mean of {min(seeds)} fits from different seeds; sd: their standard deviation."]
+        if seeds
+        else []
     )
-    return {"text": f"{good} and left is good: accurate without showing everybody the same items.", "figure": figure}
-
-
-def _temperature(comparison: Comparison) -> Figure | None:
-    every = [m for m in comparison.models if any(b.estimate for b in m.buckets)]
-    shown = curves.shown_by_temperature(comparison)
-    if not shown:
-        return None
-    caption = f"{comparison.primary.title} with 95{NBSP}% intervals, from cold to warm."
-    if len(shown) < len(every):
-        caption += f" Drawn for {len(shown)} of {len(every)} models; the numbers hold all."
-    return Figure(
-        findings.temperature(comparison, shown),
-        caption,
-        curves.temperature(shown, comparison.primary),
-        tables.temperature(every),
-    )
+    by_precision: dict[str, list[str]] = {}
+    for model in models:
+        if model.precision:
+            by_precision.setdefault(model.precision, []).append(model.label)
+    if len(by_precision) == 1:
+        return [*said, f"Trained in {next(iter(by_precision))}."]
+    trained = ((joined(names), "was" if len(names) == 1 else "were", how) for how, names in by_precision.items())
+    return said + [f"{names} {verb} trained in {how}." for names, verb, how in trained]
 
 
 def _published(results: Mapping[str, Any], comparison: Comparison) -> dict[str, Any] | None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from rankine.evaluation.report.charts import whisker, whisker_axis, whisker_scale
-from rankine.evaluation.report.comparison import Comparison
+from rankine.evaluation.report.comparison import LOGGED, Comparison
 from rankine.evaluation.report.results import Metric, Model
-from rankine.evaluation.report.tables import column, metric_text, other_metrics
+from rankine.evaluation.report.tables import COUNTS, column, metric_text, other_metrics, over_seeds
 from rankine.evaluation.report.words import decimal, interval, milliseconds, places
 
 
@@ -24,6 +24,7 @@ class Ranked:
     starts_group: bool
     value: str
     interval: str
+    seeds: str
     whisker: Markup
     extra: tuple[str, ...]
     line: str
@@ -49,6 +50,7 @@ def ranking(comparison: Comparison, listed: Sequence[str]) -> Ranking:
     found: list[Ranked] = []
     for model in comparison.models:
         value = model.metrics.get(comparison.primary.name)
+        held = comparison.reference.value if comparison.reference else None
         before = found[-1].letter if found else model.letter
         found.append(
             Ranked(
@@ -58,7 +60,8 @@ def ranking(comparison: Comparison, listed: Sequence[str]) -> Ranking:
                 starts_group=not set(model.letter) & set(before) and bool(model.letter or before),
                 value=decimal(value.mean if value else None, digits),
                 interval=interval(value, digits),
-                whisker=whisker(value, axis, digits, comparison.oracle, model in leaders) if value else Markup(""),
+                seeds=_seeds(comparison.primary, model),
+                whisker=whisker(value, axis, digits, held, model in leaders) if value else Markup(""),
                 extra=tuple(metric_text(comparison, m, model) for m in shown),
                 line=_phone_line(comparison, model, others, interval(value, digits)),
             )
@@ -67,9 +70,9 @@ def ranking(comparison: Comparison, listed: Sequence[str]) -> Ranking:
 
 
 def _two_of(metrics: Sequence[Metric]) -> list[Metric]:
-    """The first metric and the coverage, or the first two."""
-    covers = [m for m in metrics if m.base == "coverage"][:1]
-    others = [m for m in metrics if m.base != "coverage"]
+    """The first metric and the coverage, or on how many rows an estimate rests; or the first two."""
+    covers = [m for m in metrics if m.base in ("coverage", *COUNTS)][:1]
+    others = [m for m in metrics if m.base not in ("coverage", LOGGED, *COUNTS)]
     return [*others[: 2 - len(covers)], *covers]
 
 
@@ -78,7 +81,7 @@ def _phone_line(comparison: Comparison, model: Model, metrics: Sequence[Metric],
     said = [
         f"{m.title} {metric_text(comparison, m, model)}"
         for m in metrics
-        if m.base != "coverage" and m.name in model.metrics
+        if m.base not in ("coverage", LOGGED) and m.name in model.metrics
     ][:2]
     said += [
         f"covers {metric_text(comparison, m, model)}"
@@ -86,4 +89,10 @@ def _phone_line(comparison: Comparison, model: Model, metrics: Sequence[Metric],
         if m.base == "coverage" and m.name in model.metrics
     ][:1]
     said += [f"scores in {milliseconds(model.score_ms)}"] if model.score_ms is not None else []
-    return ". ".join(part for part in (bounds, ", ".join(said)) if part)
+    first = ", ".join(part for part in (bounds, _seeds(comparison.primary, model)) if part)
+    return ". ".join(part for part in (first, ", ".join(said)) if part)
+
+
+def _seeds(metric: Metric, model: Model) -> str:
+    deviation = over_seeds(metric, model)
+    return f"{deviation}, {model.seeds.n}\u00a0seeds" if deviation and model.seeds else ""

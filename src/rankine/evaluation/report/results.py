@@ -5,15 +5,17 @@ Every part may be missing or null; a number that is missing, NaN or infinite is 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import stdev
 from typing import Any
 
-from rankine.errors import DataError
+from rankine.evaluation.report.clicks import Clicks, Drop, read_clicks, read_drops
+from rankine.evaluation.report.values import Estimate, estimate, number, numbers, rows, table, whole
 
-LOWER_IS_BETTER = frozenset({"rmse", "mse", "mae", "logloss", "brier", "ece", "calibration"})
-ACRONYMS = frozenset({"ndcg", "mrr", "hr", "map", "rmse", "mse", "mae", "auc", "gauc", "ece"})
+LOWER_IS_BETTER = frozenset({"rmse", "mse", "mae", "logloss", "normalised_entropy", "brier", "ece", "calibration"})
+ACRONYMS = frozenset({"ndcg", "mrr", "hr", "map", "rmse", "mse", "mae", "auc", "gauc", "ece", "ips", "snips"})
+NO_ZERO = frozenset({"auc", "gauc", "accuracy"})  # bars from zero would say nothing: half or more comes by itself
 OTHER_MARK = 8
 
 
@@ -38,9 +40,16 @@ class Metric:
         return self.base in LOWER_IS_BETTER
 
     @property
+    def from_zero(self) -> bool:
+        """Whether zero is where nothing was achieved, so that bars begin there."""
+        return self.base not in NO_ZERO
+
+    @property
     def text(self) -> str:
         """The name inside a sentence: recall@20, NDCG@20, log loss."""
-        word = self.base.upper() if self.base in ACRONYMS else self.base.replace("logloss", "log loss")
+        word = (
+            self.base.upper() if self.base in ACRONYMS else self.base.replace("logloss", "log loss").replace("_", " ")
+        )
         return word + self.name[len(self.base) :]
 
     @property
@@ -50,33 +59,20 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean with its 95 % interval, where one was computed."""
-
-    mean: float
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def span(self) -> tuple[float, float]:
-        """Both ends of the interval; the mean twice where there is none."""
-        if self.low is None or self.high is None:
-            return self.mean, self.mean
-        return self.low, self.high
-
-    @property
-    def width(self) -> float:
-        return self.span[1] - self.span[0]
-
-
-@dataclass(frozen=True)
 class Curve:
-    """A metric on the validation part by epoch; `best` is the epoch that was kept."""
+    """A metric on the validation part by epoch; `best` is the epoch that was kept.
+
+    loss: mean training loss of the same epochs, where it was kept; drops: epochs after which the learning rate was lowered;
+    others: the points of the same model from other seeds.
+    """
 
     metric: Metric
     epochs: tuple[int, ...]
     values: tuple[float, ...]
     best: int | None
+    loss: tuple[float | None, ...] = ()
+    drops: tuple[int, ...] = ()
+    others: tuple[tuple[tuple[int, float], ...], ...] = ()
 
     def at(self, epoch: int) -> float | None:
         return dict(zip(self.epochs, self.values, strict=True)).get(epoch)
@@ -89,6 +85,28 @@ class Bucket:
     name: str
     n: int | None
     estimate: Estimate | None
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A model that ranks what another one found: who finds, how many, and what share of the targets is among them by metric."""
+
+    first: str
+    candidates: int | None
+    ceiling: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Figures of the same model fitted from several seeds, by metric."""
+
+    n: int
+    values: Mapping[str, tuple[float, ...]]
+
+    def deviation(self, metric: str) -> float | None:
+        """The standard deviation over the seeds, as of a sample."""
+        found = self.values.get(metric, ())
+        return stdev(found) if len(found) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -108,6 +126,14 @@ class Model:
     curve: Curve | None
     buckets: tuple[Bucket, ...]
     trials: int | None = None
+    n_parameters: int | None = None
+    table_parameters: int | None = None
+    precision: str = ""
+    rows_per_s: float | None = None
+    seeds: Seeds | None = None
+    stages: Stages | None = None
+    clicks: Clicks | None = None
+    drops: tuple[Drop, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,53 +149,11 @@ class Pair:
     distinguishable: bool
 
 
-def number(value: Any) -> float | None:
-    """`value` as a float, or `None` unless it is a finite number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def whole(value: Any) -> int | None:
-    """`value` as an int, or `None` unless it is a finite number."""
-    found = number(value)
-    return None if found is None else round(found)
-
-
-def table(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """The mapping at `key`, empty where it is missing or null. Raises DataError for anything else."""
-    found = values.get(key)
-    if found is None:
-        return {}
-    if not isinstance(found, Mapping):
-        raise DataError(f"`{key}` of the results must be a table; got {type(found).__name__}")
-    return found
-
-
-def rows(values: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    """The mappings listed at `key`, none where it is missing or null. Raises DataError for anything else."""
-    found = values.get(key)
-    if found is None:
-        return []
-    if not isinstance(found, Sequence) or isinstance(found, str) or not all(isinstance(r, Mapping) for r in found):
-        raise DataError(f"`{key}` of the results must be a list of tables; got {type(found).__name__}")
-    return list(found)
-
-
-def estimate(value: Any, mean: str = "mean") -> Estimate | None:
-    """The estimate in a mapping with `mean`, `low` and `high`, or in a bare number."""
-    if not isinstance(value, Mapping):
-        found = number(value)
-        return None if found is None else Estimate(found)
-    centre = number(value.get(mean))
-    return None if centre is None else Estimate(centre, number(value.get("low")), number(value.get("high")))
-
-
 def read_model(values: Mapping[str, Any]) -> Model:
     """One entry of `models`."""
     name = str(values.get("name") or values.get("label") or "model")
     metrics = {key: found for key, value in table(values, "metrics").items() if (found := estimate(value))}
-    mark = whole(values.get("mark"))
+    mark, training = whole(values.get("mark")), table(values, "training")
     return Model(
         name=name,
         label=str(values.get("label") or name),
@@ -184,6 +168,14 @@ def read_model(values: Mapping[str, Any]) -> Model:
         curve=_curve(table(values, "curve")),
         buckets=tuple(_bucket(row) for row in rows(values, "by_temperature")),
         trials=whole(values.get("trials")),
+        n_parameters=whole(values.get("n_parameters")),
+        table_parameters=whole(values.get("table_parameters")),
+        precision=str(training.get("precision") or ""),
+        rows_per_s=number(training.get("rows_per_s")),
+        seeds=_seeds(table(values, "fits")),
+        stages=_stages(table(values, "stages")),
+        clicks=read_clicks(table(values, "clicks")),
+        drops=read_drops(table(values, "importance")),
     )
 
 
@@ -204,12 +196,41 @@ def read_pair(values: Mapping[str, Any]) -> Pair | None:
 
 
 def _curve(values: Mapping[str, Any]) -> Curve | None:
-    epochs, points = values.get("epochs") or [], values.get("values") or []
-    known = [(int(e), v) for e, p in zip(epochs, points, strict=False) if (v := number(p)) is not None]
+    known = _points(values)
     if not known:
         return None
     at, heights = zip(*known, strict=True)
-    return Curve(Metric(str(values.get("metric") or "metric")), at, heights, whole(values.get("best")))
+    epochs = [whole(e) for e in numbers(values, "epochs")]
+    losses = dict(zip(epochs, numbers(values, "loss"), strict=False))
+    return Curve(
+        metric=Metric(str(values.get("metric") or "metric")),
+        epochs=at,
+        values=heights,
+        best=whole(values.get("best")),
+        loss=tuple(losses.get(e) for e in at) if any(v is not None for v in losses.values()) else (),
+        drops=tuple(int(e) for e in numbers(values, "drops") if e is not None),
+        others=tuple(points for row in rows(values, "others") if (points := _points(row))),
+    )
+
+
+def _points(values: Mapping[str, Any]) -> tuple[tuple[int, float], ...]:
+    pairs = zip(numbers(values, "epochs"), numbers(values, "values"), strict=False)
+    return tuple((int(e), v) for e, v in pairs if e is not None and v is not None)
+
+
+def _seeds(values: Mapping[str, Any]) -> Seeds | None:
+    n = whole(values.get("n"))
+    if n is None or n < 2:
+        return None
+    by_metric = table(values, "values")
+    return Seeds(n, {key: tuple(v for v in numbers(by_metric, key) if v is not None) for key in by_metric})
+
+
+def _stages(values: Mapping[str, Any]) -> Stages | None:
+    ceiling = {key: found for key, value in table(values, "ceiling").items() if (found := estimate(value))}
+    return (
+        Stages(str(values.get("first") or "first stage"), whole(values.get("candidates")), ceiling) if values else None
+    )
 
 
 def _bucket(values: Mapping[str, Any]) -> Bucket:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from rankine.evaluation.report.axes import Axis
 from rankine.evaluation.report.comparison import Comparison
-from rankine.evaluation.report.curves import wants_zero
-from rankine.evaluation.report.placement import Box, Found, Point, place_labels
+from rankine.evaluation.report.lines import wants_zero
+from rankine.evaluation.report.placement import Box
 from rankine.evaluation.report.results import Model
-from rankine.evaluation.report.svg import NARROW, WIDE, Drawing, Entry, Plot, fitted, key, text_width
+from rankine.evaluation.report.spots import Spot, draw_spots
+from rankine.evaluation.report.svg import NARROW, WIDE, Drawing, Entry, Plot, text_width
 from rankine.evaluation.report.words import NBSP, decimal, percent, places
 
 HEIGHT = 330
@@ -30,18 +31,14 @@ def _draw(comparison: Comparison, models: Sequence[Model], width: int) -> tuple[
     left = max(text_width(y.label(tick)) for tick in y.ticks) + 12
     x = Axis.over([m.popularity or 0.0 for m in models], left, right, n=6)
     _axes(drawing, x, y)
-    points = [(x.at(m.popularity or 0.0), y.at(comparison.value(m).mean)) for m in models]
-    boxes = []
-    for model, (at, height) in zip(models, points, strict=True):
-        high, low = sorted(y.at(v) for v in comparison.value(model).span)
-        if low != high:
-            drawing.line(f"wk s{model.mark}", at, low, at, high)
-        boxes.append(Box(at - 8, min(high, height - 8), at + 8, max(low, height + 8)))
-    places_found = place_labels(_widths(comparison, models, width), points, boxes, Box(left + 2, 0, width, bottom - 2))
-    _leads(drawing, points, places_found)
-    for model, (at, height) in reversed(list(zip(models, points, strict=True))):
-        drawing.mark(model.mark, at, height, 5.5)
-    return drawing, _labels(drawing, comparison, models, points, places_found)
+    spots = [_spot(comparison, m, x, y) for m in models]
+    return drawing, draw_spots(drawing, spots, Box(left + 2, 0, width, bottom - 2))
+
+
+def _spot(comparison: Comparison, model: Model, x: Axis, y: Axis) -> Spot:
+    value, popular = comparison.value(model), model.popularity or 0.0
+    whisker = (y.at(value.span[0]), y.at(value.span[1]))
+    return Spot(x.at(popular), y.at(value.mean), whisker, model.mark, model.label, model in comparison.highlighted)
 
 
 def _axes(drawing: Drawing, x: Axis, y: Axis) -> None:
@@ -53,48 +50,6 @@ def _axes(drawing: Drawing, x: Axis, y: Axis) -> None:
         at = drawing.width if at_end else x.at(tick)
         drawing.text("ax end" if at_end else "ax mid", at, y.start + 18, f"{round(tick * 100, 1):g}{NBSP}%")
     drawing.text("ax mid", (x.start + x.end) / 2, y.start + 38, "mean popularity of what is shown, percentile")
-
-
-def _shown(label: str, width: float) -> str:
-    return fitted(label, width * 0.4, bold=True)
-
-
-def _widths(comparison: Comparison, models: Sequence[Model], width: float) -> list[float]:
-    size = 14.0 if width == NARROW else 13.0
-    return [text_width(_shown(m.label, width), size, m in comparison.highlighted) for m in models]
-
-
-def _leads(drawing: Drawing, points: Sequence[Point], found: Found) -> None:
-    for point, place in zip(points, found, strict=True):
-        if place is not None and place.lead:
-            drawing.line("lead", *point, *place.box.nearest(point))
-
-
-def _labels(
-    drawing: Drawing,
-    comparison: Comparison,
-    models: Sequence[Model],
-    points: Sequence[Point],
-    found: Found,
-) -> tuple[Entry, ...]:
-    """Writes the labels that have a place; returns the others for a legend."""
-    left_out = []
-    for model, point, place in zip(models, points, found, strict=True):
-        if place is None:
-            left_out.append(Entry(key(model.mark), model.label))
-            continue
-        weight = "lab " if model in comparison.highlighted else ""
-        anchor, at = _anchor(point, place.box)
-        drawing.text(
-            f"{weight}halo{anchor}", at, place.box.bottom - 3.5, _shown(model.label, drawing.width), model.label
-        )
-    return tuple(left_out)
-
-
-def _anchor(point: Point, box: Box) -> tuple[str, float]:
-    if box.left >= point[0]:
-        return "", box.left
-    return (" end", box.right) if box.right <= point[0] else (" mid", (box.left + box.right) / 2)
 
 
 def _spoken(comparison: Comparison, models: Sequence[Model]) -> str:

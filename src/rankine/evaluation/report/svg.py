@@ -56,18 +56,26 @@ class Drawing:
         shape = '<rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="{}"/>'
         self._add(shape, css, px(x), px(y), px(max(width, 0)), px(height), px(radius))
 
-    def circle(self, css: str, x: float, y: float, radius: float) -> None:
-        self._add('<circle class="{}" cx="{}" cy="{}" r="{}"/>', css, self._x(x), px(y), px(radius))
+    def circle(self, css: str, x: float, y: float, radius: float, said: str = "") -> None:
+        """A circle; `said` is shown where a pointer rests on it."""
+        shape = (
+            '<circle class="{}" cx="{}" cy="{}" r="{}">{}</circle>'
+            if said
+            else '<circle class="{}" cx="{}" cy="{}" r="{}"/>'
+        )
+        self._add(shape, css, self._x(x), px(y), px(radius), _title(said))
 
-    def polygon(self, css: str, points: Sequence[Point]) -> None:
-        self._add('<polygon class="{}" points="{}"/>', css, " ".join(f"{px(x)},{px(y)}" for x, y in points))
+    def polygon(self, css: str, points: Sequence[Point], said: str = "") -> None:
+        """A closed shape; `said` is shown where a pointer rests on it."""
+        shape = '<polygon class="{}" points="{}">{}</polygon>' if said else '<polygon class="{}" points="{}"/>'
+        self._add(shape, css, " ".join(f"{px(x)},{px(y)}" for x, y in points), _title(said))
 
     def curve(self, css: str, points: Sequence[Point]) -> None:
         self._add('<path class="{}" d="M{}"/>', css, "L".join(f"{px(x)},{px(y)}" for x, y in points))
 
     def text(self, css: str, x: float, y: float, text: str, full: str | None = None) -> None:
         """A text with its baseline at y; `full` is what it stands for where it was cut."""
-        title = Markup("<title>{}</title>").format(full) if full is not None and full != text else Markup("")
+        title = _title(full if full is not None and full != text else "")
         self._add('<text class="{}" x="{}" y="{}">{}{}</text>', css, self._x(x), px(y), title, text)
 
     def across(self, css: str, low: float, high: float, y: float) -> None:
@@ -76,13 +84,13 @@ class Drawing:
         self.line(css, low, y - 4, low, y + 4)
         self.line(css, high, y - 4, high, y + 4)
 
-    def mark(self, kind: int, x: float, y: float, size: float = 5.0, css: str = "mk") -> None:
+    def mark(self, kind: int, x: float, y: float, size: float = 5.0, css: str = "mk", said: str = "") -> None:
         """The mark of a series, 1 to 8, in its colour and shape."""
         css = f"f{kind} {css}".rstrip()
         if kind == 1:
-            self.circle(css, x, y, size)
+            self.circle(css, x, y, size, said)
         else:
-            self.polygon(css, [(x + dx * size, y + dy * size) for dx, dy in SHAPES[kind]()])
+            self.polygon(css, [(x + dx * size, y + dy * size) for dx, dy in SHAPES[kind]()], said)
 
     def markup(self) -> Markup:
         """The drawing as an `<svg>` element."""
@@ -126,6 +134,10 @@ def px(value: float) -> str:
 def percent(value: float) -> str:
     """A place in percent of the width."""
     return f"{value:.2f}".rstrip("0").removesuffix(".") + "%"
+
+
+def _title(text: str) -> Markup:
+    return Markup("<title>{}</title>").format(text) if text else Markup("")
 
 
 def _regular(n: int, turn: float, scale: float) -> Callable[[], list[Point]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rankine.evaluation.report.axes import step_places
 from rankine.evaluation.report.comparison import Comparison
-from rankine.evaluation.report.results import Estimate, Metric, Model, number, rows
+from rankine.evaluation.report.results import Curve, Metric, Model
 from rankine.evaluation.report.svg import key
+from rankine.evaluation.report.values import Estimate, number, rows
 from rankine.evaluation.report.words import (
     DASH,
     NBSP,
@@ -22,10 +23,19 @@ from rankine.evaluation.report.words import (
     percent,
     places,
     probability,
+    share,
     signed,
 )
 
 MOST_EPOCHS = 10
+COUNTS = frozenset({"effective_rows"})  # metrics that count something
+SHARES = frozenset({"matched"})  # metrics that are a share of the rows
+FACTS: tuple[tuple[str, Callable[[Model], float | None]], ...] = (
+    ("Trained rows per s", lambda m: m.rows_per_s),
+    ("Parameters", lambda m: m.n_parameters),
+    ("Table parameters", lambda m: m.table_parameters),
+    ("Tuning trials", lambda m: m.trials),
+)
 
 
 @dataclass(frozen=True)
@@ -61,16 +71,15 @@ def every_metric(comparison: Comparison, listed: Sequence[str]) -> Table:
     """All metrics of all models with their intervals, and what they cost."""
     metrics = [comparison.primary, *other_metrics(comparison, listed)]
     costs = [m for m in comparison.models if m.fit_s is not None or m.score_ms is not None]
-    tuned = [m for m in comparison.models if m.trials is not None]
+    facts = [fact for fact in FACTS if any(fact[1](m) is not None for m in comparison.models)]
     lines = []
     for model in comparison.models:
-        cells = [_with_interval(comparison, m, model) for m in metrics]
+        cells = [with_interval(comparison, m, model) for m in metrics]
         cells += [Cell(duration(model.fit_s)), Cell(milliseconds(model.score_ms))] if costs else []
-        cells += [Cell(integer(model.trials))] if tuned else []
+        cells += [Cell(integer(value(model))) for _, value in facts]
         lines.append(Line(model.label, tuple(cells), key(model.mark)))
     columns = [column(m) for m in metrics] + (["Training", "One answer"] if costs else [])
-    columns += ["Tuning trials"] if tuned else []
-    return Table("Every metric, with 95 % intervals", "Model", tuple(columns), tuple(lines))
+    return Table("Every metric, with 95 % intervals", "Model", (*columns, *(title for title, _ in facts)), tuple(lines))
 
 
 def tested_pairs(comparison: Comparison) -> Table | None:
@@ -104,18 +113,24 @@ def epochs(models: Sequence[Model], digits: int) -> Table:
     shown = sorted({*every[::step], every[-1], *(c.best for _, c in curves if c.best in every and c.best is not None)})
     lines = []
     for epoch in shown:
-        cells = [
-            Cell(decimal(v, digits) if (v := c.at(epoch)) is not None else _why_missing(c.epochs, epoch))
-            for _, c in curves
-        ]
+        cells = [_at_epoch(c, epoch, digits) for _, c in curves]
         lines.append(Line(str(epoch), tuple(cells)))
     return Table("The curves as numbers", "Epoch", tuple(m.label for m, _ in curves), tuple(lines))
+
+
+def _at_epoch(curve: Curve, epoch: int, digits: int) -> Cell:
+    """The value of one epoch, with the training loss under it."""
+    value = curve.at(epoch)
+    if value is None:
+        return Cell(_why_missing(curve.epochs, epoch))
+    loss = dict(zip(curve.epochs, curve.loss, strict=False)).get(epoch)
+    return Cell(decimal(value, digits), "" if loss is None else f"loss {decimal(loss, 4)}")
 
 
 def popularity(comparison: Comparison, models: Sequence[Model]) -> Table:
     """The points of the popularity chart."""
     lines = [
-        Line(m.label, (_with_interval(comparison, comparison.primary, m), Cell(percent(m.popularity))), key(m.mark))
+        Line(m.label, (with_interval(comparison, comparison.primary, m), Cell(percent(m.popularity))), key(m.mark))
         for m in models
     ]
     return Table(
@@ -170,16 +185,31 @@ def metric_text(comparison: Comparison, metric: Metric, model: Model) -> str:
     if metric.base == "coverage":
         largest = max((m.metrics[metric.name].mean for m in comparison.models if metric.name in m.metrics), default=1.0)
         return percent(mean, 0 if largest >= 0.1 else 1)
+    if metric.base in COUNTS:
+        return integer(mean)
+    if metric.base in SHARES:
+        return share(mean)
     return decimal(mean, _metric_places(comparison, metric))
 
 
-def _with_interval(comparison: Comparison, metric: Metric, model: Model) -> Cell:
+def with_interval(comparison: Comparison, metric: Metric, model: Model) -> Cell:
+    """A metric of a model above its interval, and above its deviation where it is a mean over seeds."""
     bounds = (
         ""
-        if metric.base == "coverage"
+        if metric.base in {"coverage", *COUNTS, *SHARES}
         else interval(model.metrics.get(metric.name), _metric_places(comparison, metric))
     )
-    return Cell(metric_text(comparison, metric, model), bounds)
+    return Cell(
+        metric_text(comparison, metric, model), "; ".join(part for part in (bounds, over_seeds(metric, model)) if part)
+    )
+
+
+def over_seeds(metric: Metric, model: Model) -> str:
+    """How much a figure moves with the seed: `sd 0.0002`; empty where it does not, or there was one."""
+    deviation = model.seeds.deviation(metric.name) if model.seeds else None
+    if not deviation:
+        return ""
+    return f"sd{NBSP}{decimal(deviation, difference_places([deviation], 4))}"
 
 
 def _metric_places(comparison: Comparison, metric: Metric) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from statistics import median
 from typing import Any
 
-from rankine.evaluation.report.results import Estimate, number
+from rankine.evaluation.report.values import Estimate, number
 
 DASH = "\u2013"
 MINUS = "\u2212"
@@ -38,8 +39,8 @@ def integer(value: Any) -> str:
 
 
 def decimal(value: float | None, places: int) -> str:
-    """0.312; a dash for `None`."""
-    return DASH if value is None else f"{value:.{places}f}".replace("-", MINUS)
+    """0.312; a dash for `None`; nothing is no minus nothing."""
+    return DASH if value is None else f"{value:z.{places}f}".replace("-", MINUS)
 
 
 def signed(value: float | None, places: int) -> str:
@@ -54,7 +55,7 @@ def places(values: Iterable[Estimate]) -> int:
     if largest >= 10:
         return 1 if largest >= 100 else 2
     widths = [v.width for v in found if v.width > 0]
-    fine = median(widths) / 4 if widths else largest / 100
+    fine = min(median(widths) / 4, largest / 20) if widths else largest / 100
     return next((d for d in (3, 4, 5) if 10.0**-d <= fine), 3 if fine == 0 else 5)
 
 
@@ -84,6 +85,26 @@ def percent(value: float | None, places: int = 0) -> str:
     return f"<{least:g}{NBSP}%" if 0 < value * 100 < least / 2 else f"{value * 100:.{places}f}{NBSP}%"
 
 
+def rate(value: float | None) -> str:
+    """A probability in percent with two digits that count: 0.031 %, 4.2 %, 61 %, 98.4 %, 99.97 %; <0.001 % rather than nothing."""
+    if value is None:
+        return DASH
+    small = min(value, 1 - value) * 100
+    if 0 < small < 0.001:
+        return f"{'<0.001' if value < 0.5 else '>99.999'}{NBSP}%"
+    digits = 0 if small >= 10 or small <= 0 else 1 - math.floor(math.log10(small))
+    return f"{value * 100:.{digits}f}{NBSP}%"
+
+
+def points(value: float | None) -> str:
+    """A difference of two percentages with two digits that count: 0.031, 1.2, 12."""
+    if value is None:
+        return DASH
+    size = abs(value) * 100
+    digits = 0 if size >= 10 or size == 0 else min(6, 1 - math.floor(math.log10(size)))
+    return f"{value * 100:.{digits}f}".replace("-", MINUS)
+
+
 def share(value: float | None) -> str:
     """61 %; one decimal below 10 %; `1 in 2,737` below a tenth of a percent."""
     if value is None:
@@ -94,8 +115,10 @@ def share(value: float | None) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """3.8 ms."""
-    return DASH if value is None else f"{value:.1f}{NBSP}ms" if value < 1000 else duration(value / 1000)
+    """3.8 ms; microseconds below a tenth of one."""
+    if value is None or value >= 1000:
+        return duration(None if value is None else value / 1000)
+    return f"{value * 1000:.1f}{NBSP}\u00b5s" if 0 < value < 0.1 else f"{value:.1f}{NBSP}ms"
 
 
 def duration(seconds: float | None) -> str:

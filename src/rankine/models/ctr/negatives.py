@@ -1,0 +1,117 @@
+"""Negatives of click models: items that stand for those not taken where no impressions were logged, redrawn every epoch.
+
+A model told the taken item of an event (label 1) from n negatives drawn with probability Q learns odds(i) = P(i) / (n Q(i)),
+where P(i) is how likely the request takes item i rather than another: n Q(i) times the odds is the probability again.
+Items are drawn evenly, by popularity (events + 1), or nine in ten evenly from the items taken in the same value of a context
+column; what the visitor took is drawn again. So P is that of an item not taken before, and Q what is left divided by its sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rankine.arrays import Array, Float, Int
+from rankine.nn.samplers import REDRAWS, ItemSampler, TakenPairs
+
+Kind = Literal["uniform", "popularity", "same_context"]
+WITHIN = 0.9  # share of the negatives that come from the same context, so that no item is left without any
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """How negatives are drawn: `n` per event; from all items by `anywhere`, and from the pairs (context, item) of `within`.
+
+    within int64, ascending: context * n_items + item of what was taken in each value of a context column; empty where the
+    context plays no part. left float64 [n_users + 1]: the probability of all items that each user did not take, 1 for others.
+    """
+
+    n: int
+    anywhere: ItemSampler
+    within: Array
+    left: Array
+
+    @classmethod
+    def of(
+        cls, kind: Kind, n: int, users: Int, items: Int, context: Int | None, *, n_users: int, n_items: int
+    ) -> Negatives:
+        """For events of `users` [P] who took `items` [P], in `context` [P] where the kind is `same_context`."""
+        counts = np.bincount(items, minlength=n_items) + 1
+        anywhere = ItemSampler.by_popularity(counts, 1.0 if kind == "popularity" else 0.0)
+        pairs = np.unique(users.astype(np.int64) * n_items + items)
+        user, probability = pairs // n_items, anywhere.probabilities[pairs % n_items]
+        left = 1 - np.bincount(user, probability, n_users + 1)
+        left[-1] = 1
+        none = np.empty(0, np.int64)
+        within = none if context is None else np.unique(context.astype(np.int64) * n_items + items)
+        return cls(n, anywhere, within, np.maximum(left, anywhere.probabilities.min()))
+
+    @property
+    def n_items(self) -> int:
+        """Items that may be drawn."""
+        return len(self.anywhere.probabilities)
+
+    def draw(self, visitors: Int, context: Int | None, taken: TakenPairs, rng: np.random.Generator) -> Int:
+        """Items int32 [P, n] for events of these visitors in this context; who took nearly everything keeps the last draw."""
+        drawn = self._draw(np.repeat(context, self.n) if context is not None else None, len(visitors) * self.n, rng)
+        drawn = drawn.reshape(len(visitors), self.n)
+        for _ in range(REDRAWS):
+            row, column = np.nonzero(taken.holds(visitors[:, None], drawn))
+            if not len(row):
+                break
+            drawn[row, column] = self._draw(None if context is None else context[row], len(row), rng)
+        return drawn
+
+    def _draw(self, context: Int | None, n: int, rng: np.random.Generator) -> Int:
+        drawn = self.anywhere.draw((n,), rng)
+        if context is None:
+            return drawn
+        first, size = self._range(context)
+        inside = (rng.random(n) < WITHIN) & (size > 0)
+        place = first + (rng.random(n) * size).astype(np.int64)
+        drawn[inside] = self.within[place[inside]] % self.n_items
+        return drawn
+
+    def _range(self, context: Int) -> tuple[Array, Array]:
+        """Where the items of each context begin in `within`, and how many there are."""
+        start = context.astype(np.int64) * self.n_items
+        first, end = np.searchsorted(self.within, start), np.searchsorted(self.within, start + self.n_items)
+        return first, end - first
+
+    def log_rate(self, items: Int, users: Int, context: Int | None = None) -> Float:
+        """log(n Q(item)) of each item for the user and in the context beside it, float32 [B]; an item not known as if drawn evenly."""
+        known = items < self.n_items
+        rate = np.where(known, self.anywhere.probabilities[np.where(known, items, 0)], 1 / self.n_items)
+        if context is not None and len(self.within):
+            key = context.astype(np.int64) * self.n_items + items
+            at = np.minimum(np.searchsorted(self.within, key), len(self.within) - 1)
+            _, size = self._range(context)
+            inside = np.where(known & (self.within[at] == key), 1 / np.maximum(size, 1), 0)
+            rate = np.where(size > 0, WITHIN * inside + (1 - WITHIN) * rate, rate)
+        return np.asarray(np.log(self.n * rate / self.left[users]), np.float32)
+
+    @property
+    def even(self) -> bool:
+        """Whether every item is drawn as often as another, so that the logit ranks as the probability does."""
+        p = self.anywhere.probabilities
+        return not len(self.within) and bool(p.min() == p.max())
+
+    def state(self) -> dict[str, Array]:
+        """As arrays, for a saved model; `of_state` reads them."""
+        return {
+            "negatives.n": np.array([self.n]),
+            "negatives.anywhere": self.anywhere.probabilities,
+            "negatives.within": self.within,
+            "negatives.left": self.left,
+        }
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Array]) -> Negatives | None:
+        """What `state` wrote; None where a model was fitted to impressions."""
+        if "negatives.n" not in state:
+            return None
+        n, anywhere, within, left = (state[f"negatives.{name}"] for name in ("n", "anywhere", "within", "left"))
+        return cls(int(n[0]), ItemSampler(anywhere), within, left)

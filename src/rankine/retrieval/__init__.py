@@ -1,0 +1,1 @@
+"""Finding the items that are worth ranking."""
