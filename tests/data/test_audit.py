@@ -11,6 +11,7 @@ from rankine.arrays import Ragged
 from rankine.data.audit import (
     Check,
     audit,
+    check_constant,
     check_context,
     check_duplicates,
     check_fitted_on,
@@ -350,3 +351,11 @@ def test_propensities_that_the_log_was_drawn_with_pass_and_others_do_not(chances
         found = check_propensity(wrong, 4)
         assert (found.ok, found.severity) == (False, "warn")
         assert "with 4 items that may be shown it should be 4" in found.text
+
+
+def test_fields_that_say_nothing_are_named_but_stop_nothing() -> None:
+    assert check_constant([]).ok
+    found = check_constant(["country", "level"])
+    assert not found.ok
+    assert found.severity == "warn"
+    assert "`country`, `level`" in found.text

@@ -86,6 +86,11 @@ def test_a_time_that_is_not_a_number_is_no_time() -> None:
     assert made(item_id=["a", "b"], timestamp=[float("nan"), 1.0]).events["timestamp"].to_list() == [None, 1.0]
 
 
+def test_an_id_or_category_that_is_no_number_is_missing_and_not_text() -> None:
+    events = made(user_id=[17.0, float("nan")], item_id=["a", "b"]).events
+    assert events["user_id"].to_list() == ["17", None]
+
+
 def test_what_is_missing_is_added() -> None:
     plain = made(item_id=["a"]).events
     assert plain.row(0, named=True) == {"item_id": "a", "event_type": "view", "user_id": None}

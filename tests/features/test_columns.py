@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from rankine.arrays import Array
-from rankine.data.schema import Kind
-from rankine.features.columns import Category, Column, Hashed, Tags
+from rankine.data.dataset import Dataset
+from rankine.data.schema import Kind, Schema
+from rankine.features.columns import Category, Column, Hashed, Tags, text_of
 from rankine.features.config import FeaturesConfig
 from rankine.features.counting import Counts, quantile_edges
 from rankine.features.numbers import Log, Quantile, Scaled, log_bucket
@@ -118,3 +119,11 @@ def times_in(values: list[str], times: Array) -> Category:
 
 def test_a_side_table_counts_as_often_as_its_rows_have_events() -> None:
     assert times_in(["x", "y", "z", "y"], np.array([5.0, 1.0, 1.0, 6.0])).vocab.ids.to_list() == ["y", "x"]
+
+
+def test_a_number_that_is_a_category_is_the_same_text_in_a_request_and_in_a_table() -> None:
+    values = [3.0, -0.0, 4.5, 1e20, 1e6, 2.0**53, float("nan"), None]
+    events = pl.DataFrame({"item_id": ["a"] * len(values), "user_id": ["u"] * len(values), "code": values})
+    table = Dataset.from_frames(events, schema=Schema(events={"code": Kind.CATEGORY})).events["code"]
+    assert [text_of(value) for value in values] == table.to_list()
+    assert [text_of(value) for value in (True, 7, "x")] == ["true", "7", "x"]

@@ -213,7 +213,7 @@ def test_ten_categories_are_ten_slots_without_weights() -> None:
     encoder = Encoder.fit(Dataset.from_frames(events), features=FeaturesConfig())
     layout = fitted(encoder).layout
     assert [f.name for f in layout.fields] == ["user_id", *columns, "item_id"]
-    assert layout.one_slot_each
+    assert {field.n_slots for field in layout.fields} == {1}
     data = encoder.events(Dataset.from_frames(events).events)
     whole = rows_of(data.rows).of(slice(None), data.item_idx)
     assert whole.weight is None
@@ -231,11 +231,11 @@ def test_rows_go_to_the_most_frequent_values_first_and_rare_ones_share_the_unkno
 
 def test_a_missing_value_has_a_row_of_its_own_where_training_has_such() -> None:
     train = simple(c=["x", None, "x"], n=[1.0, None, float("nan")], m=[1.0, 2.0, 3.0], t=[["p", "q"], [], None])
-    later = simple(c=["new", None], n=[None, 5.0], m=[None, 1e9], t=[None, ["q", "new", "p"]])
+    later = simple(c=["new", None], n=[None, 5.0], m=[None, 1e8], t=[None, ["q", "new", "p"]])
     for kind in ("quantile", "log", "value"):
         encoder = Encoder.fit(train, features=FeaturesConfig(numbers=kind))
         assert encoded(encoder, later.events, "c")[0] == [[2], [1]]
-        assert encoded(encoder, later.events, "n")[0] == [[1], [0]]
+        assert encoded(encoder, later.events, "n")[0] == [[1], [2 if kind == "value" else 0]]
         unknown = fitted(encoder).columns["m"].unknown
         assert encoded(encoder, later.events, "m")[0] == [[unknown], [unknown - 1]]
         assert encoded(encoder, later.events, "t") == ([[2, 3], [1, 3]], [[1, 0], [0.5, 0.5]])
@@ -299,7 +299,71 @@ def test_a_constant_field_stays_and_is_listed() -> None:
         assert features.constant == ["user_id", "c", "n", "item_id"]
         assert {f.name for f in features.layout.fields} == {"user_id", "c", "n", "m", "item_id"}
     encoder = Encoder.fit(train, features=FeaturesConfig(numbers="value"))
-    assert encoded(encoder, simple(n=[3.0, 4.5]).events, "n")[1] == [[0.0], [1.5]]
+    idx, weight = encoded(encoder, simple(n=[3.0, 4.5]).events, "n")
+    unknown = fitted(encoder).columns["n"].unknown
+    assert (idx, weight) == (
+        [[0], [unknown]],
+        [[0.0], [1.0]],
+    )  # no vector was learned that 4.5 could be multiplied with
+    for value, row in ((3.0, 0), (4.5, unknown)):
+        assert fitted(encoder).columns["n"].one("n", value)[0] == (row,)
+
+
+def test_constant_is_what_has_the_same_row_in_all_of_training() -> None:
+    none = pl.Series([None, None, None], dtype=pl.Float64)
+    train = simple(c=["x", "x", "rare"], h=["x", "x", "x"], none=none, all_rare=["p", "q", "r"], some=[2.0, None, 2.0])
+    for kind in ("quantile", "log", "value"):
+        config = FeaturesConfig(numbers=kind, hash_rows={"h": 9}, min_counts={"c": 2, "all_rare": 2})
+        assert fitted(Encoder.fit(train, features=config)).constant == ["user_id", "h", "none", "all_rare", "item_id"]
+
+
+@pytest.mark.parametrize("value", [1e300, -1e39])
+def test_a_number_too_far_from_training_to_be_multiplied_is_an_error(value: float) -> None:
+    encoder = Encoder.fit(simple(n=[1.0, 2.0, 4.0]), features=FeaturesConfig(numbers="value"))
+    assert encoded(encoder, simple(n=[1e8]).events, "n")[0] == [[0]]
+    with pytest.raises(DataError, match=r"`n` has 1 of 2 values further than 1e.09 standard deviations"):
+        encoder.events(simple(n=[1.0, value]).events)
+    with pytest.raises(RequestError, match=r"`context.n` must not be further than"):
+        encoder.query(context={"n": value})
+
+
+def test_numbers_too_large_to_standardise_are_an_error() -> None:
+    train = simple(n=[1e200, -1e200])
+    with pytest.raises(
+        DataError, match=r"`n` has numbers up to 1e.200, too large to standardise: take it by `quantile`"
+    ):
+        Encoder.fit(train, features=FeaturesConfig(numbers="value"))
+    Encoder.fit(train, features=FeaturesConfig(numbers="log"))
+
+
+@pytest.mark.parametrize("kind", ["quantile", "log", "value"])
+def test_a_whole_number_of_a_request_beyond_any_float_is_refused(kind: Any) -> None:
+    encoder = Encoder.fit(simple(n=[1.0, 2.0]), features=FeaturesConfig(numbers=kind))
+    with pytest.raises(RequestError, match=r"`context.n` must be a finite number"):
+        encoder.query(context={"n": 10**400})
+
+
+def test_text_that_is_no_unicode_is_a_category_like_any_other() -> None:
+    encoder = Encoder.fit(simple(c=["x", "y"], h=["x", "y"]), features=FeaturesConfig(hash_rows={"h": 9}))
+    row = rows_of(encoder.query(context={"c": "\ud800", "h": "\ud800"}).rows)
+    assert row.request.idx[0, 1] == fitted(encoder).layout.first_rows["c"] + fitted(encoder).columns["c"].unknown
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"numbers": "quntile"},
+            "`numbers` of FeaturesConfig must be one of 'quantile', 'log', 'value'; got 'quntile'",
+        ),
+        ({"number_kinds": {"n": "logs"}}, "`number_kinds.n` of FeaturesConfig must be one of"),
+        ({"pooling": "max"}, "`pooling` of FeaturesConfig must be one of 'mean', 'sum'; got 'max'"),
+        ({"crosses": (("a", "b"), ("a", "b"))}, "`crosses` of FeaturesConfig must differ"),
+    ],
+)
+def test_a_setting_that_is_none_is_an_error_in_python_too(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        FeaturesConfig(**settings)
 
 
 def test_who_never_did_anything_is_known_by_their_side_fields() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,10 +9,11 @@ from rankine.kernels.grouping import Groups
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.int64])
+@pytest.mark.parametrize("n_rows", [30, 30_000])
 @pytest.mark.parametrize("n", [0, 1, 200])
-def test_each_row_has_its_entries_in_the_order_of_the_batch(kind: type, n: int) -> None:
-    idx = np.random.default_rng(n).integers(0, 30, n).astype(kind)
-    groups = Groups.of(idx, 30)
+def test_each_row_has_its_entries_in_the_order_of_the_batch(kind: type, n: int, n_rows: int) -> None:
+    idx: np.ndarray[Any, Any] = np.random.default_rng(n).integers(0, 30, n).astype(kind)
+    groups = Groups.of(idx, n_rows)
     assert groups.rows.tolist() == sorted(set(idx.tolist()))
     found = np.split(groups.entries, groups.borders[1:-1])
     for row, entries in zip(groups.rows, found, strict=False):
@@ -26,7 +29,8 @@ def test_an_equal_batch_has_the_groups_of_the_last_one() -> None:
         Groups.again(np.array([3, 1, 3]), 3, last)
 
 
-@pytest.mark.parametrize("idx", [[0, 4], [-1, 2]])
-def test_rows_out_of_the_table_are_refused(idx: list[int]) -> None:
-    with pytest.raises(ValueError, match=r"`idx` must lie in 0 \.\. 3; got"):
-        Groups.of(np.array(idx), 4)
+@pytest.mark.parametrize("n_rows", [4, 9])
+@pytest.mark.parametrize("idx", [[0, 9], [-1, 2]])
+def test_rows_out_of_the_table_are_refused(idx: list[int], n_rows: int) -> None:
+    with pytest.raises(ValueError, match=r"`idx` must lie in 0 \.\. [38]; got"):
+        Groups.of(np.array(idx), n_rows)

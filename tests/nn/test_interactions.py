@@ -11,7 +11,6 @@ from rankine.nn.interactions import (
     InnerProducts,
     Kernel,
     OuterProducts,
-    SummedInnerProducts,
     fm,
     superposed,
 )
@@ -64,16 +63,6 @@ def test_inner_products_come_by_first_then_second_field(size: tuple[int, int, in
     expected = [[a @ b for a, b in combinations(row, 2)] for row in e.numpy()]
     np.testing.assert_allclose(layer(e).numpy(), np.reshape(expected, (size[0], layer.n_outputs)), atol=1e-12)
     assert layer.n_outputs == size[1] * (size[1] - 1) // 2
-    check_gradients(layer, e)
-
-
-@each_size
-def test_summed_inner_products_are_the_weighted_sum_over_all_pairs(size: tuple[int, int, int]) -> None:
-    layer, e = SummedInnerProducts(size[1], 3).double(), vectors(size)
-    layer.initialise(generator())
-    theta, f = layer.theta.detach().numpy(), range(size[1])
-    expected = [[sum(t[i] * t[j] * (r[i] @ r[j]) for i in f for j in f) for t in theta] for r in e.numpy()]
-    np.testing.assert_allclose(layer(e).detach().numpy(), np.reshape(expected, (size[0], 3)), atol=1e-12)
     check_gradients(layer, e)
 
 

@@ -200,3 +200,19 @@ def test_a_gradient_that_is_no_row_of_the_table_is_refused() -> None:
     parameter.grad = sparse(np.array([0, N_ROWS]), GRADIENTS[0][:2])
     with pytest.raises(ValueError, match=r"must lie in 0 \.\. 6"):
         SGD([parameter], 0.1).step()
+
+
+@pytest.mark.parametrize("dim", [16, 37])
+def test_adam_on_long_rows_is_adam_by_the_book(dim: int) -> None:
+    rng = np.random.default_rng(dim)
+    p = torch.nn.Parameter(torch.from_numpy(rng.normal(0, 1, (6, dim)).astype(np.float32)))
+    optimizer, w = LazyAdam([p], 0.1), p.detach().double().numpy()
+    mean, square, rows = np.zeros_like(w), np.zeros_like(w), [1, 4]
+    for t in (1, 2, 3):
+        g = rng.normal(0, 1, (2, dim)).astype(np.float32)
+        p.grad = torch.sparse_coo_tensor(torch.tensor([rows]), torch.from_numpy(g), p.shape, check_invariants=False)
+        optimizer.step()
+        mean[rows] = 0.9 * mean[rows] + 0.1 * g
+        square[rows] = 0.999 * square[rows] + 0.001 * g.astype(np.float64) ** 2
+        w[rows] -= 0.1 * mean[rows] / (1 - 0.9**t) / (np.sqrt(square[rows] / (1 - 0.999**t)) + 1e-8)
+    np.testing.assert_allclose(p.detach().numpy(), w, rtol=1e-4, atol=1e-5)

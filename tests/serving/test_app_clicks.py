@@ -86,8 +86,13 @@ def test_unknown_and_unnamed_visitors_are_answered_from_the_context(ask: Callabl
     ("context", "message"),
     [
         ({"bugdet": 3}, "unknown context column `bugdet`; did you mean `budget`"),
-        ({"budget": "dear"}, "budget"),
-        ({"wishes": {"a": 1}}, "wishes"),
+        ({"budget": "dear"}, "`context.budget` must be a finite number; got 'dear'"),
+        ({"budget": [3]}, "`context.budget` must be a finite number"),
+        ({"budget": True}, "`context.budget` must be a finite number"),
+        ({"budget": "1e400"}, "`context.budget` must be a finite number"),
+        ({"wishes": {"a": 1}}, "`context.wishes` must be a category"),
+        ({"wishes": [["warm"]]}, "`context.wishes` must be a category"),
+        ({"hour": [7]}, "`context.hour` must be a category: text, a number, true or false"),
     ],
 )
 def test_a_context_that_cannot_be_read_is_refused(

@@ -56,6 +56,7 @@ def test_flags_counts_and_categories_are_read() -> None:
     assert [FLAG.read(v) for v in (True, "true", False, "false")] == [True, True, False, False]
     assert (COUNT.read("12"), COUNT.read(1000)) == (12, 1000)
     assert [FORMS[Kind.CATEGORY].read(v) for v in ("phone", 3, True)] == ["phone", "3", "true"]
+    assert [FORMS[Kind.CATEGORY].read(v) for v in (3.0, 3.5)] == ["3", "3.5"]  # as tables store them
 
 
 def test_every_kind_of_column_has_a_form() -> None:

@@ -5,7 +5,7 @@ A check that fails with severity `fail` stops the fit; one with `warn` is printe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -169,6 +169,14 @@ def check_propensity(propensity: Array, n_items: int) -> Check:
     ok = abs(mean - n_items) <= SURE * error + 1e-6 * n_items
     text = f"1 / propensity is {mean:.2f} on average, +- {error:.2f}; with {n_items} items that may be shown it should be {n_items}"
     return Check("propensity", ok, text, "warn")
+
+
+def check_constant(names: Sequence[str]) -> Check:
+    """Warns of fields that say the same of every training event: nothing can be learned from them."""
+    text = f"fields with one value in all training events say nothing: {', '.join(f'`{name}`' for name in names)}"
+    return Check(
+        "constant fields", not names, text if names else "no field has the same value in all training events", "warn"
+    )
 
 
 def _check_column(events: pl.DataFrame, column: str) -> Check:

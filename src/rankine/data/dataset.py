@@ -131,6 +131,7 @@ def _cast(frame: pl.DataFrame, kinds: dict[str, Kind], table: str) -> pl.DataFra
         elif kinds[name] is Kind.TIME and dtype.is_float() and frame[name].is_nan().any():
             expression = expression.fill_nan(None)
         elif kinds[name].dtype == pl.String and dtype.is_float():  # 17 beside a null is often stored as 17.0
+            expression = expression.fill_nan(None)
             whole = expression.cast(pl.Int64, strict=False)
             expression = pl.when(whole == expression).then(whole.cast(pl.String)).otherwise(expression.cast(pl.String))
         return expression.cast(kinds[name].dtype, strict=True).alias(name)

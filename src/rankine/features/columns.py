@@ -6,6 +6,7 @@ a missing value where training had none counts as unknown.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,11 +26,15 @@ HASH_SEED = 0x5EED  # rows of saved models depend on it
 
 @dataclass(frozen=True, kw_only=True)
 class Column(ABC):
-    """How the values of one column become rows, counted from the column's first; missing: whether a missing value has a row."""
+    """How the values of one column become rows, counted from the column's first.
+
+    missing: whether a missing value has a row; constant: whether all of training had the same row, so that nothing can be learned.
+    """
 
     kind: ClassVar[str]
     weighted: ClassVar[bool] = False
     missing: bool
+    constant: bool = False
 
     @property
     @abstractmethod
@@ -40,11 +45,6 @@ class Column(ABC):
     def n_slots(self) -> int:
         """Slots in a row."""
         return 1
-
-    @property
-    def constant(self) -> bool:
-        """Whether training had but one value: nothing can be learned of it."""
-        return self.n_known + self.missing < 2
 
     @property
     def missing_row(self) -> int:
@@ -119,7 +119,11 @@ class Hashed(Column):
 
     def row(self, value: str | None) -> int:
         """The row of one value as text."""
-        return self.missing_row if value is None else crc32(value.encode(), HASH_SEED) % self.n_buckets
+        return (
+            self.missing_row
+            if value is None
+            else crc32(value.encode(errors="surrogatepass"), HASH_SEED) % self.n_buckets
+        )
 
     def encode(self, values: pl.Series) -> Slots:
         return Slots(self.rows(values)[:, None])
@@ -191,4 +195,9 @@ def text_of(value: Any) -> str | None:
         return value
     if isinstance(value, bool):
         return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        if value.is_integer() and abs(value) < 2**63:
+            return str(int(value))
+    return str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from rankine.config import require
 from rankine.errors import ConfigError
@@ -54,6 +54,12 @@ class FeaturesConfig:
                     raise ConfigError(
                         f"`{setting}` of FeaturesConfig must be at least 1 for every field; got {number} for `{name}`"
                     )
+        for setting, allowed in (("numbers", NumberKind), ("pooling", Pooling)):
+            _one_of(setting, getattr(self, setting), get_args(allowed))
+        for name, kind in self.number_kinds.items():
+            _one_of(f"number_kinds.{name}", kind, get_args(NumberKind))
+        if len(set(self.crosses)) < len(self.crosses):
+            raise ConfigError(f"`crosses` of FeaturesConfig must differ; got {[list(cross) for cross in self.crosses]}")
         for cross in self.crosses:
             if len(cross) < 2 or len(set(cross)) < len(cross):
                 raise ConfigError(f"a cross must name at least two different fields; got {list(cross)}")
@@ -66,3 +72,10 @@ class FeaturesConfig:
     def needed_count(self, name: str) -> int:
         """Events in which a value of this field must occur to have a row of its own."""
         return self.min_counts.get(name, self.min_count)
+
+
+def _one_of(setting: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(
+            f"`{setting}` of FeaturesConfig must be one of {', '.join(map(repr, allowed))}; got {value!r}"
+        )

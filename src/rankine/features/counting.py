@@ -8,6 +8,7 @@ import polars as pl
 from rankine.arrays import Array
 from rankine.data.schema import Kind
 from rankine.data.vocab import Vocab
+from rankine.errors import DataError
 from rankine.features.columns import Category, Column, Hashed, Tags
 from rankine.features.config import FeaturesConfig
 from rankine.features.numbers import Log, Quantile, Scaled, log_bucket, numbers_of
@@ -69,28 +70,47 @@ class Counts:
         if self.kind is not Kind.CATEGORIES:
             return each
         most = min(self.longest, config.max_values)
-        return Tags(missing=missing, each=each, most=most, mean=config.pooling == "mean")
+        mean = config.pooling == "mean"
+        return Tags(missing=missing, constant=each.constant, each=each, most=most, mean=mean)
 
 
 def text_column(counted: pl.DataFrame, missing: bool, name: str, config: FeaturesConfig) -> Category | Hashed:
     """Rows for texts, the most frequent first; or buckets for them."""
     if name in config.hash_rows:
-        return Hashed(missing=missing, n_buckets=config.hash_rows[name])
+        return Hashed(missing=missing, constant=len(counted) + missing < 2, n_buckets=config.hash_rows[name])
     often = counted.filter(pl.col("n") >= config.needed_count(name))
-    return Category(missing=missing, vocab=Vocab(often.sort("n", "value", descending=[True, False])["value"]))
+    constant = len(often) + (len(often) < len(counted)) + missing < 2
+    return Category(
+        missing=missing, constant=constant, vocab=Vocab(often.sort("n", "value", descending=[True, False])["value"])
+    )
 
 
 def number_column(kind: str, values: Array, times: Array, missing: bool, name: str, config: FeaturesConfig) -> Column:
     """The column for numbers: distinct values ascending, each with how often it occurs."""
     if kind == "value":
-        mean = float(np.average(values, weights=times)) if len(values) else 0.0
-        spread = float(np.sqrt(np.average((values - mean) ** 2, weights=times))) if len(values) > 1 else 0.0
-        return Scaled(missing=missing, mean=mean, deviation=spread)
+        mean, spread = moments(values, times, name)
+        return Scaled(missing=missing, constant=len(values) + missing < 2, mean=mean, deviation=spread)
+    some = len(values) > 0
     if kind == "log":
         buckets, place = np.unique(log_bucket(values), return_inverse=True)
-        often = np.bincount(place, times, minlength=len(buckets)) >= config.needed_count(name)
-        return Log(missing=missing, seen=tuple(buckets[often].tolist()))
-    return Quantile(missing=missing, edges=tuple(quantile_edges(values, times, config.n_quantiles).tolist()))
+        often = buckets[np.bincount(place, times, minlength=len(buckets)) >= config.needed_count(name)]
+        return Log(missing=missing, constant=max(len(often), some) + missing < 2, seen=tuple(often.tolist()))
+    edges = quantile_edges(values, times, config.n_quantiles)
+    return Quantile(missing=missing, constant=len(edges) + some + missing < 2, edges=tuple(edges.tolist()))
+
+
+def moments(values: Array, times: Array, name: str) -> tuple[float, float]:
+    """Mean and standard deviation of numbers that occur so often; 0 where there are none. Raises DataError where they overflow."""
+    if not len(values):
+        return 0.0, 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(np.average(values, weights=times))
+        spread = float(np.sqrt(np.average((values - mean) ** 2, weights=times))) if len(values) > 1 else 0.0
+    if not np.isfinite(spread):
+        raise DataError(
+            f"`{name}` has numbers up to {np.abs(values).max():.3g}, too large to standardise: take it by `quantile` or `log`"
+        )
+    return mean, spread
 
 
 def quantile_edges(values: Array, times: Array, n: int) -> Array:

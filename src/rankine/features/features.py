@@ -31,7 +31,7 @@ class Features:
 
     chosen: the columns that are fields; columns: how each is encoded, by name of the field; users: a row per user of the training
     events and of the user table, then one never heard of, then nobody; items: a row per item, then one not known, all with the
-    columns that are fields. constant: fields with one value in training: they stay, but nothing can be learned of them.
+    columns that are fields.
     """
 
     config: FeaturesConfig
@@ -52,7 +52,7 @@ class Features:
 
     @property
     def constant(self) -> list[str]:
-        """Fields that had one value in all training events: they are kept, but nothing can be learned of them."""
+        """Fields that were the same in all training events: they are kept, but nothing can be learned of them."""
         return [name for name, column in self.columns.items() if column.constant]
 
     def rows(self, frame: pl.DataFrame, past: Past | None = None) -> Rows:

@@ -17,6 +17,8 @@ from rankine.errors import DataError, RequestError
 from rankine.features.columns import Column
 from rankine.features.slots import Slots
 
+FARTHEST = 1e9  # standard deviations: products of a few such numbers are still finite in float32
+
 
 class Number(Column):
     """A number that picks a row."""
@@ -85,7 +87,10 @@ class Log(Number):
 
 @dataclass(frozen=True, kw_only=True)
 class Scaled(Column):
-    """One row, multiplied by the number after the mean of training is taken off and its standard deviation divided out."""
+    """One row, multiplied by the number after the mean of training is taken off and its standard deviation divided out.
+
+    Where training had but one number, any other is unknown: no vector was learned that could be multiplied.
+    """
 
     kind = "value"
     weighted = True
@@ -96,21 +101,29 @@ class Scaled(Column):
     def n_known(self) -> int:
         return 1
 
-    @property
-    def constant(self) -> bool:
-        return self.deviation == 0 and not self.missing
-
     def encode(self, values: pl.Series) -> Slots:
         numbers, given = numbers_of(values)
-        weight = np.where(given, (numbers - self.mean) / (self.deviation or 1), 1)
-        idx = np.where(given, 0, self.missing_row)
+        known = given & ((numbers == self.mean) | (self.deviation > 0))
+        weight = np.where(known, (numbers - self.mean) / (self.deviation or 1), 1)
+        if n_far := int((np.abs(weight) > FARTHEST).sum()):
+            raise DataError(f"`{values.name}` has {n_far} of {len(values)} values {self._too_far}")
+        idx = np.where(known, 0, np.where(given, self.unknown, self.missing_row))
         return Slots(idx.astype(np.int32)[:, None], weight.astype(np.float32)[:, None])
 
     def one(self, name: str, value: Any) -> tuple[Sequence[int], Sequence[float]]:
         number = number_of(name, value)
         if number is None:
             return (self.missing_row,), (1.0,)
-        return (0,), ((number - self.mean) / (self.deviation or 1),)
+        if number != self.mean and not self.deviation:
+            return (self.unknown,), (1.0,)
+        weight = (number - self.mean) / (self.deviation or 1)
+        if abs(weight) > FARTHEST:
+            raise RequestError(f"`context.{name}` must not be {self._too_far}; got {value!r}")
+        return (0,), (weight,)
+
+    @property
+    def _too_far(self) -> str:
+        return f"further than {FARTHEST:.0e} standard deviations ({self.deviation:.3g}) from the training mean {self.mean:.3g}"
 
 
 def log_bucket(values: Array) -> Array:
@@ -135,7 +148,7 @@ def number_of(name: str, value: Any) -> float | None:
         return None
     try:
         number = float(value) if not isinstance(value, bool) else math.inf
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.inf
     if math.isinf(number):
         raise RequestError(f"`context.{name}` must be a finite number; got {value!r}")

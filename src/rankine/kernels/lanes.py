@@ -125,6 +125,22 @@ def _plus(_: Any, x: Any, y: Any) -> Any:
     return LANES(LANES, LANES), _code(lambda b, x, y: b.fadd(x, y, flags=_FUSED))
 
 
+@intrinsic
+def _over(_: Any, x: Any, y: Any) -> Any:
+    return LANES(LANES, LANES), _code(lambda b, x, y: b.fdiv(x, y))
+
+
+@intrinsic
+def square_root(_: Any, value: Any) -> Any:
+    """The square root of each number."""
+
+    def code(b: Any, value: Any) -> Any:
+        kind = ir.FunctionType(_VECTOR, [_VECTOR])
+        return b.call(cgutils.get_or_insert_function(b.module, kind, f"llvm.sqrt.v{WIDTH}f32"), [value])
+
+    return LANES(LANES), _code(code)
+
+
 @overload(operator.mul, strict=False)
 def _overload_times(x: Any, y: Any) -> Any:
     return (lambda x, y: _times(x, y)) if isinstance(x, Lanes) and isinstance(y, Lanes) else None
@@ -133,6 +149,11 @@ def _overload_times(x: Any, y: Any) -> Any:
 @overload(operator.add, strict=False)
 def _overload_plus(x: Any, y: Any) -> Any:
     return (lambda x, y: _plus(x, y)) if isinstance(x, Lanes) and isinstance(y, Lanes) else None
+
+
+@overload(operator.truediv, strict=False)
+def _overload_over(x: Any, y: Any) -> Any:
+    return (lambda x, y: _over(x, y)) if isinstance(x, Lanes) and isinstance(y, Lanes) else None
 
 
 @intrinsic

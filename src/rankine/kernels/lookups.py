@@ -12,7 +12,8 @@ import numpy as np
 from rankine.arrays import Array, Float, Int
 from rankine.kernels.jit import kernel, summing_kernel
 
-FEW = 4  # rows; for more, matrix products and gathers of whole batches are quicker
+FEW = 4  # rows; for more, products of whole matrices are quicker
+SOME = 256  # rows; for more, gathers of whole batches are
 _NO_WEIGHT = np.empty((0, 0), np.float32)
 
 
@@ -49,14 +50,13 @@ def _field_sums(table: Array, idx: Array, weight: Array, borders: Array, out: Ar
     """The first row with an index outside the table, -1 where there is none."""
     for b in range(len(idx)):
         for f in range(len(borders) - 1):
-            to = out[b, f]
             for slot in range(borders[f], borders[f + 1]):
                 row = idx[b, slot]
                 if row < 0 or row >= len(table):
                     return b
-                of, times = table[row], weight[b, slot] if weight.size else np.float32(1)
-                for c in range(len(to)):
-                    to[c] += times * of[c]
+                times = weight[b, slot] if weight.size else np.float32(1)
+                for c in range(table.shape[1]):
+                    out[b, f, c] += times * table[row, c]
     return -1
 
 
@@ -79,10 +79,10 @@ def _pair_sums(e: Array, out: Array) -> None:
         squares = np.float32(0)
         sums[:] = 0
         for f in range(e.shape[1]):
-            row = e[b, f]
             for c in range(len(sums)):
-                sums[c] += row[c]
-                squares += row[c] * row[c]
+                value = e[b, f, c]
+                sums[c] += value
+                squares += value * value
         total = np.float32(0)
         for c in range(len(sums)):
             total += sums[c] * sums[c]

@@ -16,7 +16,7 @@ import numpy as np
 from rankine.arrays import Float, Int, Offsets
 from rankine.kernels.grouping import Groups, check_rows
 from rankine.kernels.jit import kernel, over_rows, summing_kernel
-from rankine.kernels.lanes import WIDTH, load, prefetch, store
+from rankine.kernels.lanes import WIDTH, load, prefetch, splat, square_root, store
 
 PARALLEL = 1 << 18  # gradients of so many numbers are worth a second thread
 AHEAD = 8  # rows that are asked for before they are needed
@@ -125,14 +125,22 @@ def adam_rows(
     beta1: float, beta2: float, root: float, eps: float,
 ) -> None:  # fmt: skip
     """Adam's step: `rate` is the learning rate over 1 - beta1^t, `root` one over the root of 1 - beta2^t."""
-    rest1, rest2 = np.float32(1) - beta1, np.float32(1) - beta2
+    rest1, rest2, whole = np.float32(1) - beta1, np.float32(1) - beta2, dim - dim % WIDTH
     for k in range(len(rows)):
         row = rows[k] * dim
         ahead = rows[min(k + AHEAD, len(rows) - 1)]
         prefetch(table, ahead * dim)
         prefetch(mean, ahead * dim)
         prefetch(square, ahead * dim)
-        for d in range(dim):
+        for d in range(0, whole, WIDTH):  # the compiler would ask for each row whether the arrays overlap
+            gs, at = load(sums, k * dim + d), row + d
+            ms = splat(beta1) * load(mean, at) + splat(rest1) * gs
+            vs = splat(beta2) * load(square, at) + splat(rest2) * gs * gs
+            store(mean, at, ms)
+            store(square, at, vs)
+            step = splat(-rate) * ms / (square_root(vs) * splat(root) + splat(eps))
+            store(table, at, load(table, at) + step)
+        for d in range(whole, dim):
             g, at = sums[k * dim + d], row + d
             m = beta1 * mean[at] + rest1 * g
             v = beta2 * square[at] + rest2 * g * g

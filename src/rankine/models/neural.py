@@ -56,6 +56,9 @@ class Network(torch.nn.Module, ABC):
     def follow(self, forerunner: Network) -> None:
         """Start from what the forerunner learned."""
 
+    def finish(self) -> None:
+        """Training is over: let go of what only it needed."""
+
     def multiply_in(self, precision: Precision) -> None:
         """Tell every layer that has a `precision` in which numbers to multiply."""
         for layer in self.modules():

@@ -42,9 +42,21 @@ class Code(nn.Module):
         self.small = [n <= min_rows for n in self.sizes]
         self.register_buffer("starts", torch.tensor([0, *accumulate(self.sizes)][: len(self.sizes)]), persistent=False)
 
-    @abstractmethod
     def forward(self, idx: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Places of these rows int64 [..., width], and their weights of the same shape, None where all are 1."""
+        """Places of these rows int64 [..., width], and their weights of the same shape, None where all are 1.
+
+        Raises IndexError for a row of no field, which a hash would give a place like any other.
+        """
+        idx, n_rows = idx.long(), sum(self.sizes)
+        if idx.numel():
+            low, high = (int(border) for border in torch.aminmax(idx))
+            if low < 0 or high >= n_rows:
+                raise IndexError(f"`idx` must name rows 0 to {n_rows - 1} of the table; got {low} to {high}")
+        return self.places(idx)
+
+    @abstractmethod
+    def places(self, idx: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The same of int64 rows that are there."""
 
     def _field_of(self, idx: Tensor) -> Tensor:
         return torch.bucketize(idx, self.starts, right=True) - 1
@@ -76,8 +88,7 @@ class HashCode(Code):
         self.register_buffer("whole", torch.tensor(self.small), persistent=False)
         self.register_buffer("first", torch.tensor(first[:-1]), persistent=False)
 
-    def forward(self, idx: Tensor) -> tuple[Tensor, Tensor | None]:
-        idx = idx.long()
+    def places(self, idx: Tensor) -> tuple[Tensor, Tensor | None]:
         hashed = mixed(idx.unsqueeze(-1) ^ self.seeds)
         if len(self.sizes) == 1 and not self.small[0]:
             return hashed % self.part_size[0] + self.part_start[0], None
@@ -114,9 +125,9 @@ class QuotientRemainderCode(Code):
         self.register_buffer("first_quotient", torch.tensor(quotients[:-1]), persistent=False)
         self.register_buffer("first", torch.tensor(remainders[:-1]), persistent=False)
 
-    def forward(self, idx: Tensor) -> tuple[Tensor, Tensor | None]:
+    def places(self, idx: Tensor) -> tuple[Tensor, Tensor | None]:
         field = self._field_of(idx)
-        x, modulus = idx.long() - self.starts[field], self.modulus[field]
+        x, modulus = idx - self.starts[field], self.modulus[field]
         quotient = torch.div(x, modulus, rounding_mode="floor")
         return torch.stack(
             [self.first_quotient[field] + quotient, self.first[field] + x - quotient * modulus], -1

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rankine.arrays import Array, Float
-from rankine.kernels.lookups import FEW, field_sums, slot_sums
+from rankine.kernels.lookups import SOME, field_sums, slot_sums
 from rankine.nn.tables import Table
 
 
@@ -27,14 +27,15 @@ class FieldEmbedding(nn.Module):
         if len(field) and (np.diff(field) < 0).any():
             raise ValueError("`slot_field` must ascend: the slots of a field lie together")
         self.table, self.n_fields, self.n_slots = table, len(counts), len(field)
-        self.borders = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]))
+        self.starts = np.concatenate([[0], np.cumsum(counts)])
+        self.borders = torch.from_numpy(self.starts)
 
     def forward(self, idx: Tensor, weight: Tensor | None = None) -> Tensor:
         """Vectors [B, F, dim] of rows with slots idx int [B, L] and weight float [B, L], None where all are 1."""
         n = len(idx)
-        numbers = self.table.numbers() if n <= FEW else None
+        numbers = self.table.numbers() if n <= SOME else None
         if numbers is not None:
-            return torch.from_numpy(field_sums(numbers, idx.numpy(), _array(weight), self.borders.numpy()))
+            return torch.from_numpy(field_sums(numbers, idx.numpy(), _array(weight), self.starts))
         if weight is None and self.n_fields == self.n_slots:
             return cast(Tensor, self.table(idx))
         flat = None if weight is None else weight.reshape(-1)
@@ -58,7 +59,7 @@ class FieldLinear(nn.Module):
 
     def forward(self, idx: Tensor, weight: Tensor | None = None) -> Tensor:
         """Sums [B] over the slots idx int [B, L] with weight float [B, L], None where all are 1."""
-        numbers = self.table.numbers() if len(idx) <= FEW else None
+        numbers = self.table.numbers() if len(idx) <= SOME else None
         if numbers is not None:
             sums = torch.from_numpy(slot_sums(numbers, idx.numpy(), _array(weight)))
         elif weight is None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from rankine.kernels.lookups import FEW, pair_sums
+from rankine.kernels.lookups import SOME, pair_sums
 
 Kernel = Literal["matrix", "vector", "number"]
 
@@ -20,7 +20,7 @@ def fm(e: Tensor) -> Tensor:
 
     At least in float32: the difference of two large numbers is small. Source: Rendle 2010, equation 5.
     """
-    if len(e) <= FEW and not torch.is_grad_enabled() and e.dtype == torch.float32 and not e.is_cuda:
+    if len(e) <= SOME and not torch.is_grad_enabled() and e.dtype == torch.float32 and not e.is_cuda:
         return torch.from_numpy(pair_sums(e.numpy()))
     return cast(Tensor, _FM.apply(e if e.dtype == torch.float64 else e.float()))  # type: ignore[no-untyped-call]
 
@@ -74,27 +74,6 @@ class _InnerProducts(torch.autograd.Function):
         n, n_fields, _ = e.shape
         upper = grad.new_zeros(n, n_fields**2).index_copy_(1, places, grad).view(n, n_fields, n_fields)
         return torch.bmm(upper + upper.transpose(1, 2), e), None
-
-
-class SummedInnerProducts(nn.Module):
-    """|sum_f theta_fn e_f|^2 for each of `n_outputs` units: inner products of all pairs, weighted by an outer product of theta.
-
-    Source: Qu et al. 2016, equation 10.
-    """
-
-    def __init__(self, n_fields: int, n_outputs: int) -> None:
-        super().__init__()
-        self.n_outputs = n_outputs
-        self.theta = nn.Parameter(torch.zeros(n_outputs, n_fields))
-
-    def initialise(self, generator: torch.Generator) -> None:
-        """Xavier-uniform."""
-        nn.init.xavier_uniform_(self.theta, generator=generator)
-
-    def forward(self, e: Tensor) -> Tensor:
-        """One number per unit [B, n_outputs] of e [B, F, D]."""
-        weight = self.theta.unsqueeze(2) * self.theta.unsqueeze(1)  # [N, F, F]
-        return torch.bmm(e, e.transpose(1, 2)).flatten(1) @ weight.flatten(1).t()
 
 
 class OuterProducts(nn.Module):

@@ -5,7 +5,7 @@ Nothing is drawn from a random state that others share: what a layer drops follo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal, Self, cast
@@ -177,20 +177,17 @@ class MLP(nn.Module):
             for layer in self.hidden:
                 x = layer(x)
             return x if self.last is None else self.last(x).squeeze(1)
-        at_a_time = AT_A_TIME * torch.get_num_threads()
-        if len(x) <= at_a_time:
-            return self._scored(x)
-        return torch.cat([self._scored(part) for part in torch.split(x, at_a_time)])
-
-    def _scored(self, x: Tensor) -> Tensor:
-        """The same outside training, quicker: products and activations only, in place."""
         folded = self._ready()
         if len(x) <= FEW and x.dtype == torch.float32 and not x.is_cuda and folded.layers:
-            x = torch.from_numpy(hidden_units(x.numpy(), folded.packed))
-        else:
-            for weight, bias, activate in folded.layers:
-                x = activate(torch.addmm(bias, x, weight))
-        return x if folded.last is None else torch.mv(x, folded.last[0]).add_(folded.last[1])
+            return folded.number(torch.from_numpy(hidden_units(x.numpy(), folded.packed)))
+        return _in_parts(folded.units, x)
+
+    def behind(self, before: Tensor, x: Tensor) -> Tensor:
+        """The same outside training, of rows that begin alike: with inputs `before` [1, A], behind which come x [B, n_inputs - A]."""
+        folded, n = self._ready(), before.shape[1]
+        weight, bias, activate = folded.layers[0]
+        alike = torch.addmm(bias, before, weight[:n])[0]
+        return _in_parts(lambda part: folded.units(activate(torch.addmm(alike, part, weight[n:])), 1), x)
 
     def _ready(self) -> _Folded:
         """Folded layers, made again when what they are made of was loaded since; training, which may change it unseen, drops them."""
@@ -210,6 +207,16 @@ class _Folded:
         self.layers = [(*layer.folded(), in_place[layer.activation]) for layer in hidden]
         self.last = None if last is None else (last.weight.detach()[0], last.bias.detach())
 
+    def units(self, x: Tensor, first: int = 0) -> Tensor:
+        """What the layers from `first` on make of their inputs x, in place where they can."""
+        for weight, bias, activate in self.layers[first:]:
+            x = activate(torch.addmm(bias, x, weight))
+        return self.number(x)
+
+    def number(self, h: Tensor) -> Tensor:
+        """One number per row of the last hidden units, or these themselves where there is no last layer."""
+        return h if self.last is None else torch.mv(h, self.last[0]).add_(self.last[1])
+
     @cached_property
     def packed(self) -> Layers:
         """The hidden layers for a few rows at a time."""
@@ -222,3 +229,11 @@ class _Folded:
 
     def _now(self) -> list[int]:
         return [state for tensor in self.made_of for state in (tensor.data_ptr(), tensor._version)]
+
+
+def _in_parts(run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`run` on equally large parts of the rows, small enough for the cache."""
+    n_parts = -(-len(x) // (AT_A_TIME * torch.get_num_threads()))
+    if n_parts <= 1:
+        return run(x)
+    return torch.cat([run(part) for part in torch.split(x, -(-len(x) // n_parts))])

@@ -6,6 +6,7 @@ all of an ordinary parameter, and for the touched rows where the gradient is spa
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from torch.optim.adam import adam
 
 from rankine.arrays import Float
 from rankine.kernels.grouping import Groups
+from rankine.kernels.lanes import LINE
 from rankine.kernels.row_updates import (
     RowSums,
     adagrad_numbers,
@@ -25,6 +27,8 @@ from rankine.kernels.row_updates import (
     ftrl_rows,
     sgd_rows,
 )
+
+FEW = 64  # numbers that move sooner than torch is asked to move them
 
 Parameters = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -38,6 +42,12 @@ class RowOptimizer(torch.optim.Optimizer):
     def __init__(self, params: Parameters, lr: float, *, l2: float = 0.0, **settings: Any) -> None:
         super().__init__(params, {"lr": lr, "l2": l2, **settings})
         self._settled: dict[Tensor, RowSums] | None = None  # by table, between `settle` and `step`
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.grad = None
 
     @torch.no_grad()
     def settle(self) -> list[Tensor]:
@@ -91,13 +101,23 @@ class RowOptimizer(torch.optim.Optimizer):
         state: dict[str, Tensor] = self.state[p]
         if name not in state:
             shape = p.shape if shape is None else shape
-            state[name] = torch.from_numpy(np.full(shape, first, np.float32) if first else np.zeros(shape, np.float32))
+            state[name] = torch.from_numpy(_zeros(shape))
+            if first:
+                state[name].fill_(first)
         return state[name]
 
 
 def _gradients(group: dict[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:
     """The parameters of a group that have a gradient, with it."""
     return ((p, p.grad) for p in group["params"] if p.grad is not None)
+
+
+def _zeros(shape: tuple[int, ...]) -> Float:
+    """Zeros from a multiple of 64 bytes on, so that rows of 16 numbers lie in one cache line."""
+    size = math.prod(shape)
+    memory = np.zeros(size + LINE, np.float32)
+    start = -(memory.ctypes.data // memory.itemsize) % LINE
+    return memory[start : start + size].reshape(shape)
 
 
 def flat(tensor: Tensor) -> Float:
@@ -129,22 +149,24 @@ class LazyAdam(RowOptimizer):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(params, lr, l2=l2, betas=betas, eps=eps)
-
-    def _moments(self, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return self._numbers(p, "mean"), self._numbers(p, "square"), self._numbers(p, "steps", shape=())
+        self._t: dict[Tensor, int] = {}
 
     def _step_rows(self, p: Tensor, sums: RowSums, group: dict[str, Any]) -> None:
-        mean, square, steps = self._moments(p)
-        steps += 1
-        (beta1, beta2), t = group["betas"], float(steps)
+        mean, square = self._numbers(p, "mean"), self._numbers(p, "square")
+        t = self._t[p] = self._t.get(p, 0) + 1
+        (beta1, beta2), eps = group["betas"], group["eps"]
         rate, root = group["lr"] / (1 - beta1**t), (1 - beta2**t) ** -0.5
-        numbers = (np.float32(x) for x in (rate, beta1, beta2, root, group["eps"]))
-        sums.each(adam_rows, flat(p), flat(mean), flat(square), *numbers)
+        sums.each(adam_rows, flat(p), flat(mean), flat(square), *map(np.float32, (rate, beta1, beta2, root, eps)))
 
     def _step_dense(self, moved: list[tuple[Tensor, Tensor]], group: dict[str, Any]) -> None:
-        if moved:
-            parameters, gradients = map(list, zip(*moved, strict=True))
-            means, squares, steps = map(list, zip(*map(self._moments, parameters), strict=True))
+        super()._step_dense([(p, g) for p, g in moved if p.numel() < FEW], group)
+        many = [(p, g) for p, g in moved if p.numel() >= FEW]
+        if many:
+            parameters, gradients = map(list, zip(*many, strict=True))
+            means, squares, steps = (
+                [self._numbers(p, name, shape=shape) for p in parameters]
+                for name, shape in (("mean", None), ("square", None), ("steps", ()))
+            )
             beta1, beta2 = group["betas"]
             adam(
                 parameters, gradients, means, squares, [], steps, fused=True, amsgrad=False, beta1=beta1, beta2=beta2,
@@ -172,7 +194,7 @@ class RowAdaGrad(RowOptimizer):
 
     def _step_rows(self, p: Tensor, sums: RowSums, group: dict[str, Any]) -> None:
         by_row = group["per_row"] and sums.dim < p.numel()
-        square = self._numbers(p, "square", group["first"], len(p) if by_row else None)
+        square = self._numbers(p, "square", group["first"], (len(p),) if by_row else None)
         run = adagrad_rows if by_row else adagrad_numbers
         sums.each(run, flat(p), flat(square), np.float32(group["lr"]), np.float32(group["eps"]))
 

@@ -86,9 +86,12 @@ class Table(nn.Module):
         if self.code is None:
             return Sums.of(self.weight, idx, weight, borders, self.sparse)
         if isinstance(self.code, QuotientRemainderCode):
+            bag = torch.repeat_interleave(torch.diff(borders))
+            if weight is not None and not weight.all():
+                used = weight.nonzero().squeeze(1)
+                idx, weight, bag = idx[used], weight[used], bag[used]
             rows = self.forward(idx)
             rows = rows if weight is None else rows * weight.unsqueeze(-1)
-            bag = torch.repeat_interleave(torch.diff(borders))
             return rows.new_zeros(len(borders) - 1, self.dim).index_add(0, bag, rows)
         places, share = self.code(idx)
         if weight is not None:
@@ -123,7 +126,8 @@ class Sums(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         idx, weight, borders = ctx.saved_tensors
-        entry = torch.repeat_interleave(torch.diff(borders)) if len(idx) != len(grad) else None
+        counts = torch.diff(borders)
+        entry = None if len(idx) == len(grad) and bool((counts == 1).all()) else torch.repeat_interleave(counts)
         if weight is not None and not weight.all():
             used = weight.nonzero().squeeze(1)
             idx, weight, entry = idx[used], weight[used], used if entry is None else entry[used]

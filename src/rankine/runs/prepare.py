@@ -142,6 +142,8 @@ def check_fold(fold: Fold, learned: Dataset, encoder: Encoder, cases: Cases) -> 
         checks += audit.check_queries(cases.history_rows, cases.target_rows, *times)
     checks.append(audit.check_sessions(learned.events))
     checks += audit.check_context(learned.events, list(learned.schema.context))
+    if encoder.features is not None:
+        checks.append(audit.check_constant(encoder.features.constant))
     if encoder.schema.shown(fold.test["event_type"]).any():
         checks.append(audit.check_shown_before(fold, learned.events, list(learned.schema.context)))
     if cases.propensity is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rankine.data.schema import Kind
 from rankine.errors import RequestError
+from rankine.features.columns import text_of
 from rankine.pipeline import MAX_K
 
 MAX_ID = 512  # characters of an id or a category
@@ -101,12 +102,10 @@ def _number(value: Any) -> float:
 
 
 def _category(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()  # as polars writes it
     _need(isinstance(value, (str, int, float)))
-    text = str(value)
-    _need(len(text) <= MAX_ID)
-    return text
+    text = text_of(value)
+    _need(text is not None and len(text) <= MAX_ID)
+    return str(text)
 
 
 def _text(value: Any) -> str:

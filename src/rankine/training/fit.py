@@ -91,6 +91,9 @@ def fit(
         if monitor(epoch, model, **seen) or schedule.exhausted:
             break
     best.restore()
+    if not all(bool(torch.isfinite(p).all()) for p in network.parameters()):  # the last step has no loss behind it
+        raise ModelError(f"{network.label} diverged in epoch {len(losses)}: lower `learning_rate`")
+    network.finish()
     return Training(
         losses=tuple(losses), figures=tuple(figures), best_epoch=schedule.best_epoch or len(losses),
         drop_epochs=tuple(schedule.drops), precision=network.precision, n_rows=n_rows, seconds=seconds,

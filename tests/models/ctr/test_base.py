@@ -136,8 +136,10 @@ def test_impressions_are_what_is_learned_where_there_are_any_and_other_events_be
     data = log(900)
     shown = np.arange(900) < 600
     weight = np.where(shown & (np.arange(900) % 3 > 0), 0, 1).astype(np.float32)
-    model = fitted("lr", replace(data, shown=shown, weight=weight), epochs=1)
+    data = replace(data, shown=shown, weight=weight)
+    model = fitted("lr", data, epochs=1)
     assert model.negatives is None
+    model.prepare(data, torch.Generator())
     seen = list(model.batches(data, np.random.default_rng(1)))
     labels = np.concatenate([batch["label"] for batch in seen])
     assert len(labels) == 600
@@ -150,6 +152,8 @@ def test_impressions_are_what_is_learned_where_there_are_any_and_other_events_be
 def test_negatives_are_drawn_anew_in_every_epoch() -> None:
     data = log(400)
     model = fitted("lr", data, epochs=1, n_negatives=3)
+    assert not hasattr(model, "_examples")  # what only training needs does not stay with the model
+    model.prepare(data, torch.Generator())
     rng = np.random.default_rng(2)
     first, second = ([b["idx"] for b in model.batches(data, rng)] for _ in range(2))
     assert sum(map(len, first)) == 1600

@@ -76,18 +76,32 @@ def test_what_is_saved_draws_and_rates_the_same(kind: str) -> None:
     assert Negatives.of_state({}) is None
 
 
-@pytest.mark.parametrize("kind", ["uniform", "popularity"])
-def test_what_a_user_took_leaves_more_to_the_rest(kind: str) -> None:
-    """User 0 took items 0 and 1: the others are drawn as often as if these were not there."""
+@kinds
+@pytest.mark.parametrize("value", [0, 1, 2])
+def test_what_a_user_took_leaves_more_to_the_rest(kind: str, value: int) -> None:
+    """User 0 took items 0 and 1, of those in context 0: the others are drawn as often as if these were not there."""
     negatives, n = made(kind), N_DRAWN // 2
     taken = TakenPairs(USERS, ITEMS, N_ITEMS)
-    drawn = negatives.draw(np.zeros(n, np.int64), None, taken, np.random.default_rng(7))
-    rate = np.exp(negatives.log_rate(ALL, np.zeros(N_ITEMS, np.int32)).astype(float))[2:] / negatives.n
+    drawn = negatives.draw(np.zeros(n, np.int64), context(value, n, kind), taken, np.random.default_rng(7))
+    asked = context(value, N_ITEMS, kind)
+    rate = np.exp(negatives.log_rate(ALL, np.zeros(N_ITEMS, np.int32), asked).astype(float))[2:] / negatives.n
     np.testing.assert_allclose(rate.sum(), 1, rtol=1e-5)
-    assert chisquare(np.bincount(drawn.ravel(), minlength=N_ITEMS)[2:], rate / rate.sum() * N_DRAWN).pvalue > 1e-3
+    counts = np.bincount(drawn.ravel(), minlength=N_ITEMS)
+    assert counts[:2].sum() < 1e-3 * N_DRAWN  # what is left of redrawing: 17 draws in a row of what was taken
+    assert chisquare(counts[2:], rate / rate.sum() * counts[2:].sum()).pvalue > 1e-3
 
 
-def test_who_took_everything_has_a_finite_rate() -> None:
-    users, items = np.zeros(N_ITEMS, np.int32), ALL
-    negatives = Negatives.of("uniform", 2, users, items, None, n_users=1, n_items=N_ITEMS)
-    assert np.isfinite(negatives.log_rate(ALL, users)).all()
+def test_users_and_contexts_may_be_asked_about_in_any_mixture() -> None:
+    negatives = made("same_context")
+    users, places = np.array([2, 0, 1, 0, 0, 2], np.int32), np.array([0, 1, 2, 0, 1, 0], np.int32)
+    items = np.array([0, 5, 2, 3, 5, N_ITEMS], np.int32)
+    one_by_one = [negatives.log_rate(items[[i]], users[[i]], places[[i]])[0] for i in range(6)]
+    assert negatives.log_rate(items, users, places).tolist() == one_by_one
+    assert negatives.log_rate(items[:0], users[:0], places[:0]).shape == (0,)
+
+
+@kinds
+def test_an_item_not_known_counts_as_drawn_evenly(kind: str) -> None:
+    places = context(1, 1, kind)
+    rate = made(kind).log_rate(np.array([N_ITEMS], np.int32), np.array([2], np.int32), places)
+    np.testing.assert_allclose(np.exp(rate), 2 / N_ITEMS, rtol=1e-6)

@@ -7,8 +7,9 @@ A model states its layers and `logit`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,11 @@ from rankine.features.events import EventArrays
 from rankine.features.queries import Queries
 from rankine.features.rows import Rows, row_batches
 from rankine.features.slots import Layout, Slots
+from rankine.kernels.lookups import FEW
 from rankine.models.base import Needs, RowModel, Source
 from rankine.models.ctr.examples import Impressions, Sampled, examples_of
 from rankine.models.ctr.negatives import Negatives
+from rankine.models.ctr.scoring import AllItems, Halves, Parts, vectors_of
 from rankine.models.neural import NeuralModel
 from rankine.nn.fields import FieldEmbedding, FieldLinear
 from rankine.nn.optim import FTRL, OPTIMIZERS, RowOptimizer
@@ -82,10 +85,7 @@ class CTRModel(NeuralModel, RowModel):
 
     def vectors(self, idx: Tensor, weight: Tensor | None, part: FieldEmbedding | None = None) -> Tensor:
         """The vector of each field but for crosses [B, F, D]."""
-        part = self.embedding if part is None else part
-        n = part.n_slots
-        found: Tensor = part(idx[:, :n], None if weight is None else weight[:, :n])
-        return found
+        return vectors_of(self.embedding if part is None else part, idx, weight)
 
     def weights(self, idx: Tensor, weight: Tensor | None) -> Tensor:
         """The linear part [B], crosses included."""
@@ -101,6 +101,7 @@ class CTRModel(NeuralModel, RowModel):
 
     def build(self, n_users: int, n_items: int) -> None:
         self.layers()
+        self.__dict__.pop("_halves", None)
 
     def initialise(self, data: EventArrays, generator: torch.Generator) -> None:
         for layer in self.children():
@@ -112,6 +113,9 @@ class CTRModel(NeuralModel, RowModel):
                 layer.initialise(generator)  # type: ignore[operator]
         with torch.no_grad():
             self.intercept.fill_(self._examples.log_odds)
+
+    def finish(self) -> None:
+        del self._examples
 
     def optimizers(self) -> list[RowOptimizer]:
         return [self.optimizer(self.config.optimizer, self.config.learning_rate, list(self.parameters()))]
@@ -142,12 +146,15 @@ class CTRModel(NeuralModel, RowModel):
         with judging(self):
             for start in range(0, len(rows), BLOCK):
                 part = slice(start, start + BLOCK)
-                columns_ = {name: torch.from_numpy(column) for name, column in columns(rows.take(part)).items()}
-                found[part] = self.logit(columns_["idx"], columns_.get("weight")).float().numpy()
+                weight = None if rows.weight is None else torch.from_numpy(rows.weight[part])
+                found[part] = self.logit(torch.from_numpy(rows.idx[part]), weight).float().numpy()
         return found
 
     def probability(self, queries: Queries, item_idx: Int) -> Float:
-        logit = self.logits(self._rows(queries).of(slice(None), item_idx))
+        rows, logit = self._rows(queries), np.empty(len(item_idx), np.float32)
+        for start in range(0, len(logit), BLOCK):
+            part = slice(start, start + BLOCK)
+            logit[part] = self.logits(rows.of(part, item_idx[part]))
         if self.negatives is None:
             return np.asarray(0.5 * (1 + np.tanh(0.5 * logit)), np.float32)
         return np.asarray(np.exp(np.minimum(logit + self._log_rate(queries, slice(None), item_idx), 0)), np.float32)
@@ -155,17 +162,51 @@ class CTRModel(NeuralModel, RowModel):
     def score_all(self, queries: Queries) -> Float:
         return self.score(queries, np.arange(queries.n_items, dtype=np.int32))
 
+    def scorer(self) -> Callable[[Queries], Float]:
+        if self._halves is None:
+            return self.score
+        prepared = AllItems(self._halves)
+
+        def score(queries: Queries) -> Float:
+            with judging(self):
+                return self._adjusted(queries, prepared.score(self._rows(queries)))
+
+        return score
+
     def score(self, queries: Queries, items: Int | None = None) -> Float:
         if items is None:
             return self.score_all(queries)
-        rows, scores = self._rows(queries), np.empty(len(queries) * len(items), np.float32)
+        if self._halves is None or len(items) <= FEW:
+            return self._adjusted(queries, self._row_by_row(self._rows(queries), items), items)
+        with judging(self):
+            return self._adjusted(queries, self._halves.score(self._rows(queries), items), items)
+
+    def parts(self) -> Parts | None:
+        """What its logit is the sum of, where that is so: candidates of one request are then scored quicker."""
+        return None
+
+    @cached_property
+    def _halves(self) -> Halves | None:
+        parts, layout = self.parts(), self.layout.embedded
+        sides = {f.side == "request" for f in layout.fields}
+        return None if parts is None or len(sides) < 2 else Halves(parts, layout)
+
+    def _row_by_row(self, rows: Rows, items: Int) -> Float:
+        """The logits [B, N] of requests beside items."""
+        scores = np.empty(len(rows) * len(items), np.float32)
         for start in range(0, len(scores), BLOCK):
             request, place = np.divmod(np.arange(start, min(start + BLOCK, len(scores))), len(items))
-            part = self.logits(rows.of(request, items[place]))
-            if self.negatives is not None and not self.negatives.even:
-                part += self._log_rate(queries, request, items[place])
-            scores[start : start + BLOCK] = part
-        return scores.reshape(len(queries), len(items))
+            scores[start : start + BLOCK] = self.logits(rows.of(request, items[place]))
+        return scores.reshape(len(rows), len(items))
+
+    def _adjusted(self, queries: Queries, scores: Float, items: Int | None = None) -> Float:
+        """Logits [B, N], with what uneven draws of negatives took from them put back, in place."""
+        if self.negatives is None or self.negatives.even:
+            return scores
+        items = np.arange(scores.shape[1], dtype=np.int32) if items is None else items
+        for row, _ in enumerate(scores):
+            scores[row] += self._log_rate(queries, np.full(len(items), row), items)
+        return scores
 
     def _log_rate(self, queries: Queries, requests: Array | slice, items: Int) -> Float:
         """log(n Q(item)) of items [B] beside requests."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rankine.models.ctr.config import TUNED_DEEP, DeepConfig
 from rankine.models.ctr.deep import DeepModel
+from rankine.models.ctr.scoring import Parts
 from rankine.models.tuning import ranges
 from rankine.nn.interactions import fm
 
@@ -38,3 +39,6 @@ class DeepFM(DeepModel):
     def logit(self, idx: Tensor, weight: Tensor | None) -> Tensor:
         e_BFD = self.vectors(idx, weight)
         return self.weights(idx, weight) + fm(e_BFD) + self.deep(e_BFD.flatten(1))
+
+    def parts(self) -> Parts:
+        return Parts(self.linear, pairs=self.embedding, deep=(self.embedding, self.mlp))

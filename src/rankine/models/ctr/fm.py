@@ -13,8 +13,9 @@ from torch import Tensor
 
 from rankine.models.ctr.base import CTRModel
 from rankine.models.ctr.config import TUNED_VECTORS, VectorConfig
+from rankine.models.ctr.scoring import Parts
 from rankine.models.tuning import ranges
-from rankine.nn.interactions import fm
+from rankine.nn.machine import machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,4 +39,7 @@ class FM(CTRModel):
         self.linear, self.embedding = self.linear_part(bias=True), self.vector_part()
 
     def logit(self, idx: Tensor, weight: Tensor | None) -> Tensor:
-        return self.weights(idx, weight) + fm(self.vectors(idx, weight))
+        return machine(self.linear, self.embedding, idx, weight)
+
+    def parts(self) -> Parts:
+        return Parts(self.linear, pairs=self.embedding)

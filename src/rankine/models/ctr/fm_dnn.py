@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rankine.models.ctr.config import TUNED_DEEP, DeepConfig
 from rankine.models.ctr.deep import DeepModel
+from rankine.models.ctr.scoring import Parts
 from rankine.models.tuning import ranges
 from rankine.nn.interactions import fm
 
@@ -38,3 +39,6 @@ class FMDNN(DeepModel):
     def logit(self, idx: Tensor, weight: Tensor | None) -> Tensor:
         pairs = fm(self.vectors(idx, weight, self.factors))
         return self.weights(idx, weight) + pairs + self.deep(self.vectors(idx, weight).flatten(1))
+
+    def parts(self) -> Parts:
+        return Parts(self.linear, pairs=self.factors, deep=(self.embedding, self.mlp))

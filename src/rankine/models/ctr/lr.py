@@ -10,11 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from rankine import config as settings
+from rankine.features.events import EventArrays
 from rankine.models.ctr.base import CTRModel
 from rankine.models.ctr.config import TUNED, CTRConfig
+from rankine.models.ctr.scoring import Parts
 from rankine.models.tuning import ranges
 
 
@@ -44,5 +47,13 @@ class LR(CTRModel):
     def layers(self) -> None:
         self.linear = self.linear_part(bias=True)
 
+    def initialise(self, data: EventArrays, generator: torch.Generator) -> None:
+        super().initialise(data, generator)
+        if self.config.optimizer == "ftrl":
+            self.linear.table.initialise(generator, 0.0)  # else a first value would count as gradient beyond l1
+
     def logit(self, idx: Tensor, weight: Tensor | None) -> Tensor:
         return self.weights(idx, weight)
+
+    def parts(self) -> Parts:
+        return Parts(self.linear)

@@ -19,6 +19,7 @@ from rankine.nn.samplers import REDRAWS, ItemSampler, TakenPairs
 
 Kind = Literal["uniform", "popularity", "same_context"]
 WITHIN = 0.9  # share of the negatives that come from the same context, so that no item is left without any
+BLOCK = 4096  # users whose items are looked up at a time
 
 
 @dataclass(frozen=True)
@@ -26,28 +27,25 @@ class Negatives:
     """How negatives are drawn: `n` per event; from all items by `anywhere`, and from the pairs (context, item) of `within`.
 
     within int64, ascending: context * n_items + item of what was taken in each value of a context column; empty where the
-    context plays no part. left float64 [n_users + 1]: the probability of all items that each user did not take, 1 for others.
+    context plays no part. taken int64, ascending: user * n_items + item of what known users took.
     """
 
     n: int
     anywhere: ItemSampler
     within: Array
-    left: Array
+    taken: Array
 
     @classmethod
     def of(
         cls, kind: Kind, n: int, users: Int, items: Int, context: Int | None, *, n_users: int, n_items: int
     ) -> Negatives:
         """For events of `users` [P] who took `items` [P], in `context` [P] where the kind is `same_context`."""
-        counts = np.bincount(items, minlength=n_items) + 1
-        anywhere = ItemSampler.by_popularity(counts, 1.0 if kind == "popularity" else 0.0)
-        pairs = np.unique(users.astype(np.int64) * n_items + items)
-        user, probability = pairs // n_items, anywhere.probabilities[pairs % n_items]
-        left = 1 - np.bincount(user, probability, n_users + 1)
-        left[-1] = 1
-        none = np.empty(0, np.int64)
-        within = none if context is None else np.unique(context.astype(np.int64) * n_items + items)
-        return cls(n, anywhere, within, np.maximum(left, anywhere.probabilities.min()))
+        anywhere = ItemSampler.by_popularity(
+            np.bincount(items, minlength=n_items) + 1, 1.0 if kind == "popularity" else 0.0
+        )
+        within = np.empty(0, np.int64) if context is None else np.unique(context.astype(np.int64) * n_items + items)
+        known = users < n_users
+        return cls(n, anywhere, within, np.unique(users[known].astype(np.int64) * n_items + items[known]))
 
     @property
     def n_items(self) -> int:
@@ -75,23 +73,46 @@ class Negatives:
         drawn[inside] = self.within[place[inside]] % self.n_items
         return drawn
 
-    def _range(self, context: Int) -> tuple[Array, Array]:
-        """Where the items of each context begin in `within`, and how many there are."""
-        start = context.astype(np.int64) * self.n_items
-        first, end = np.searchsorted(self.within, start), np.searchsorted(self.within, start + self.n_items)
-        return first, end - first
-
     def log_rate(self, items: Int, users: Int, context: Int | None = None) -> Float:
         """log(n Q(item)) of each item for the user and in the context beside it, float32 [B]; an item not known as if drawn evenly."""
+        context = context if len(self.within) else None
+        return np.asarray(np.log(self.n * self._rate(items, context) / self._left(users, context)), np.float32)
+
+    def _rate(self, items: Array, context: Array | None) -> Array:
+        """How likely each item is drawn in the context beside it, whoever asks."""
         known = items < self.n_items
         rate = np.where(known, self.anywhere.probabilities[np.where(known, items, 0)], 1 / self.n_items)
-        if context is not None and len(self.within):
-            key = context.astype(np.int64) * self.n_items + items
-            at = np.minimum(np.searchsorted(self.within, key), len(self.within) - 1)
-            _, size = self._range(context)
-            inside = np.where(known & (self.within[at] == key), 1 / np.maximum(size, 1), 0)
-            rate = np.where(size > 0, WITHIN * inside + (1 - WITHIN) * rate, rate)
-        return np.asarray(np.log(self.n * rate / self.left[users]), np.float32)
+        if context is None:
+            return rate
+        key = context.astype(np.int64) * self.n_items + items
+        at = np.minimum(np.searchsorted(self.within, key), len(self.within) - 1)
+        _, size = self._range(context)
+        inside = np.where(self.within[at] == key, 1 / np.maximum(size, 1), 0)
+        return np.where(known & (size > 0), WITHIN * inside + (1 - WITHIN) * rate, rate)
+
+    def _left(self, users: Array, context: Array | None) -> Array:
+        """How likely a draw in the context is one of the items that the user beside it did not take; 1 for users not known."""
+        width = 1 if context is None else int(context.max(initial=0)) + 1
+        pairs, back = np.unique(
+            users.astype(np.int64) * width + (0 if context is None else context), return_inverse=True
+        )
+        user, place = np.divmod(pairs, width)
+        parts = (slice(start, start + BLOCK) for start in range(0, len(pairs), BLOCK))
+        drawn = [self._drawn(user[part], None if context is None else place[part]) for part in parts]
+        least = self.anywhere.probabilities.min() * (1 if context is None else 1 - WITHIN)
+        return np.asarray(np.maximum(1 - np.concatenate([*drawn, np.empty(0)]), least)[back])
+
+    def _drawn(self, users: Array, context: Array | None) -> Array:
+        """How likely a draw in the context is one of the items that the user beside it took."""
+        first, n_taken = _stretch(self.taken, users, self.n_items)
+        pair = np.repeat(np.arange(len(users)), n_taken)
+        nth = np.arange(len(pair)) - np.repeat(np.cumsum(n_taken) - n_taken, n_taken)
+        items = self.taken[first[pair] + nth] % self.n_items
+        return np.bincount(pair, self._rate(items, None if context is None else context[pair]), len(users))
+
+    def _range(self, context: Array) -> tuple[Array, Array]:
+        """Where the items of each context begin in `within`, and how many there are."""
+        return _stretch(self.within, context, self.n_items)
 
     @property
     def even(self) -> bool:
@@ -105,7 +126,7 @@ class Negatives:
             "negatives.n": np.array([self.n]),
             "negatives.anywhere": self.anywhere.probabilities,
             "negatives.within": self.within,
-            "negatives.left": self.left,
+            "negatives.taken": self.taken,
         }
 
     @classmethod
@@ -113,5 +134,12 @@ class Negatives:
         """What `state` wrote; None where a model was fitted to impressions."""
         if "negatives.n" not in state:
             return None
-        n, anywhere, within, left = (state[f"negatives.{name}"] for name in ("n", "anywhere", "within", "left"))
-        return cls(int(n[0]), ItemSampler(anywhere), within, left)
+        n, anywhere, within, taken = (state[f"negatives.{name}"] for name in ("n", "anywhere", "within", "taken"))
+        return cls(int(n[0]), ItemSampler(anywhere), within, taken)
+
+
+def _stretch(keys: Array, owner: Array, n_items: int) -> tuple[Array, Array]:
+    """Where the items of each owner begin in ascending keys `owner * n_items + item`, and how many there are."""
+    start = owner.astype(np.int64) * n_items
+    first, end = np.searchsorted(keys, start), np.searchsorted(keys, start + n_items)
+    return first, end - first

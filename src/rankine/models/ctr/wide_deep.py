@@ -10,11 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from rankine import config as settings
+from rankine.features.events import EventArrays
 from rankine.models.ctr.config import TUNED_DEEP, DeepConfig
 from rankine.models.ctr.deep import DeepModel
+from rankine.models.ctr.scoring import Parts
 from rankine.models.tuning import ranges
 from rankine.nn.optim import RowOptimizer
 
@@ -47,6 +50,11 @@ class WideDeep(DeepModel):
         self.linear, self.embedding = self.linear_part(bias=False), self.vector_part()
         self.mlp = self.deep_part(self.n_vector_numbers)
 
+    def initialise(self, data: EventArrays, generator: torch.Generator) -> None:
+        super().initialise(data, generator)
+        if self.config.wide_optimizer == "ftrl":
+            self.linear.table.initialise(generator, 0.0)  # else a first value would count as gradient beyond l1
+
     def optimizers(self) -> list[RowOptimizer]:
         if self.config.wide_optimizer == "same":
             return super().optimizers()
@@ -57,3 +65,6 @@ class WideDeep(DeepModel):
 
     def logit(self, idx: Tensor, weight: Tensor | None) -> Tensor:
         return self.weights(idx, weight) + self.deep(self.vectors(idx, weight).flatten(1))
+
+    def parts(self) -> Parts:
+        return Parts(self.linear, deep=(self.embedding, self.mlp))
