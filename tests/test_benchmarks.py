@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 MODULES = (
@@ -45,6 +46,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]
         patch.syspath_prepend(str(BENCHMARKS / "systems"))
         patch.syspath_prepend(str(BENCHMARKS))
         patch.setenv("NUMBA_NUM_THREADS", "2")
+        patch.setenv(
+            "OMP_NUM_THREADS", str(torch.get_num_threads())
+        )  # systems set it for their process, which is this one
         patch.setenv("RANKINE_PEERS", str(tmp_path_factory.mktemp("peers")))
         names = (
             "bench",
