@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rankine.arrays import Array
-from rankine.errors import ModelError
+from rankine.errors import ConfigError, ModelError
 from rankine.features.events import EventArrays
 from rankine.features.rows import Rows
 from rankine.features.slots import Field, Layout, Slots
@@ -105,3 +105,9 @@ def test_a_batch_of_one_row_at_the_end_is_trained_on_too() -> None:
 def test_a_fit_that_went_to_infinity_is_an_error(rate: float) -> None:
     with pytest.raises(ModelError, match="FM diverged in epoch"):
         state("fm", learning_rate=rate, init_sd=0.5, epochs=3)
+
+
+def test_a_share_of_a_table_that_is_kept_whole_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r'`share` = 0\.5 has no effect on `table = "plain"`'):
+        new_model("fm", {"share": 0.5})
+    new_model("fm", {"share": 0.5, "table": "hashed"})

@@ -50,6 +50,10 @@ class CTRConfig:
         for name in ("embedding_l2", "l2", "whole_below"):
             settings.require(self, name, at_least=0)
         settings.require(self, "share", at_most=1)
+        if self.table == "plain" and self.share < 1:
+            raise ConfigError(
+                f'`share` = {self.share} has no effect on `table = "plain"`: choose another `table`, or leave it out'
+            )
         if self.negatives == "same_context" and self.negatives_context is None:
             raise ConfigError('`negatives = "same_context"` needs `negatives_context`: name a context column')
 
